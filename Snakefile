@@ -1,0 +1,34 @@
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if "study" not in config:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/prune.smk"
+include: "rules/tickets.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        tables=table_paths(),
+        figures=figure_paths(),
+
+
+onstart:
+    warm.start()
+
+
+onsuccess:
+    print(f"Figures: results/figures/{study.name}/  Tables: results/tables/{study.name}/")

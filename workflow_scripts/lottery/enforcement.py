@@ -1,0 +1,42 @@
+"""A mask enforced while training: mask gradients, clip, step, mask weights in place.
+
+With this order pruned weights are exactly 0 in every forward pass and in the file, whatever the
+optimizer keeps (momentum, weight decay, moments), and a clipped norm sees live gradients only.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from .masks import Mask
+
+
+def masked_step(
+    model: nn.Module, mask: Mask | None, optimizer: torch.optim.Optimizer, clip_norm: float | None
+) -> Callable[[], None]:
+    """Mask the model's weights now, and return the function to call after each `backward`.
+
+    mask: tensor name -> bool array of its shape; a tied parameter is named once. None: nothing is pruned.
+    """
+    parameters = dict(model.named_parameters())
+    pruned = [parameters[name] for name in mask or {}]
+    masks = [
+        torch.from_numpy(m).to(p.device, p.dtype) for m, p in zip((mask or {}).values(), pruned, strict=True)
+    ]
+
+    @torch.no_grad()
+    def apply(tensors: list[torch.Tensor]) -> None:
+        if tensors:
+            torch._foreach_mul_(tensors, masks)
+
+    def step() -> None:
+        apply([p.grad for p in pruned if p.grad is not None])
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters.values(), clip_norm)
+        optimizer.step()
+        apply([p.data for p in pruned])
+        optimizer.zero_grad(set_to_none=True)
+
+    apply([p.data for p in pruned])
+    return step

@@ -1,0 +1,12 @@
+"""What a user can put right. Each is shown as one line, without a traceback."""
+
+
+class InputError(Exception):
+    """A config entry or an argument that cannot be used: names it, what was found, what is allowed."""
+
+
+class DamagedFile(InputError):  # noqa: N818
+    """A mask, weight or data file whose content is not what its checksum promises."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; delete it and run again")

@@ -1,0 +1,147 @@
+"""Tidy tables of a study: a row per run, a row per curve and level, a row per layer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from .files import write_text
+from .tickets import RANDOM, WINNING
+
+FIRST = ["study", "curve", "target", "source", "recipe", "ticket", "seed", "level", "kept", "prunable"]
+FIRST += ["fraction_pruned", "fraction_pruned_of_all", "metric", "value", "status", "reason"]
+RESAMPLES = 10_000
+
+
+def write_tables(study: str, rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, str]) -> None:
+    """Write runs.csv, summary.csv and layers.csv from the JSON files of the runs in `rows`."""
+    runs = run_table(study, rows)
+    write_csv(outputs["runs"], runs.drop(columns="ladder"))
+    write_csv(outputs["summary"], summary_table(runs))
+    write_csv(outputs["layers"], layer_table(study, rows))
+
+
+def write_csv(path: str, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _read(run: str, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((Path(run) / name).read_text())
+    return content
+
+
+def run_table(study: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per run: FIRST, then the run's other metrics, how far its weights moved, time and code."""
+    found = []
+    for row in rows:
+        run = _read(row["run"], "metrics.json")
+        found.append(
+            {
+                "study": study,
+                **row,
+                **{key: run.get(key) for key in FIRST if key in run and key not in row},
+                **{key: value for key, value in run["metrics"].items() if key != run["metric"]},
+                **_movement(row),
+                "seconds": run["provenance"]["seconds"],
+                "commit": run["provenance"]["versions"]["commit"],
+            }
+        )
+    table = pd.DataFrame(found)
+    _fill_dense(table)
+    return table[FIRST + [column for column in table if column not in FIRST]]
+
+
+def _fill_dense(table: pd.DataFrame) -> None:
+    """Level 0 prunes nothing: its kept and prunable counts are those of its curve's ladder."""
+    for column in ("kept", "prunable"):
+        if column not in table:
+            table[column] = np.nan
+    prunable = table.groupby("curve")["prunable"].transform("max")
+    for column in ("kept", "prunable"):
+        table[column] = table[column].fillna(prunable).astype("Int64")
+
+
+def _movement(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Distances moved in the training from which this level's mask was pruned (SL-8)."""
+    if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
+        return {}
+    moved = _read(row["run"], "pruning.json")["movement"]
+    return {"moved_kept": moved["kept"], "moved_pruned": moved["pruned"]}
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean; NaN for fewer than two values."""
+    if len(values) < 2:
+        return (np.nan, np.nan)
+    if np.ptp(values) == 0:
+        return (float(values[0]), float(values[0]))
+    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=0)
+    low, high = found.confidence_interval
+    return float(low), float(high)
+
+
+def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample standard deviation, n and interval by curve and level, and the difference to random.
+
+    The difference is paired over the seeds that both have; its reference is the random ticket of the
+    same target and ladder, wherever the study asks for it.
+    """
+    random = runs[runs["ticket"] == RANDOM].drop_duplicates(["target", "ladder", "seed", "level"])
+    reference = random.set_index(["target", "ladder", "seed", "level"])["value"]
+    keys = ["study", "curve", "target", "source", "recipe", "ticket", "level"]
+    found = []
+    for key, group in runs.groupby(keys, sort=False):
+        values = group["value"].to_numpy(dtype=float)
+        low, high = interval(values)
+        said = group.iloc[0]
+        pairs = pd.MultiIndex.from_frame(group[["target", "ladder", "seed", "level"]])
+        if said["ticket"] == RANDOM:
+            differences = np.array([])
+        else:
+            differences = (values - reference.reindex(pairs).to_numpy(dtype=float)).astype(float)
+            differences = differences[~np.isnan(differences)]
+        difference_low, difference_high = interval(differences)
+        found.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                **{name: said[name] for name in ("kept", "prunable", "fraction_pruned", "metric")},
+                "n": len(values),
+                "mean": values.mean(),
+                "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+                "ci_low": low,
+                "ci_high": high,
+                "failed": int((group["status"] != "ok").sum()),
+                "difference_n": len(differences),
+                "difference": differences.mean() if len(differences) else np.nan,
+                "difference_ci_low": difference_low,
+                "difference_ci_high": difference_high,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def layer_table(study: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per layer of each winning ticket's mask, and its pruning rate relative to the whole."""
+    found = []
+    for row in rows:
+        if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
+            continue
+        report = _read(row["run"], "pruning.json")
+        for layer, counts in report["layers"].items():
+            pruned = 1 - counts["kept"] / counts["prunable"]
+            found.append(
+                {
+                    "study": study,
+                    **{key: row[key] for key in ("curve", "source", "recipe", "seed", "level")},
+                    "layer": layer,
+                    **counts,
+                    "fraction_pruned": pruned,
+                    "ratio_to_overall": pruned / report["fraction_pruned"],
+                }
+            )
+    columns = ["study", "curve", "source", "recipe", "seed", "level", "layer", "kept", "prunable"]
+    return pd.DataFrame(found, columns=[*columns, "fraction_pruned", "ratio_to_overall"])

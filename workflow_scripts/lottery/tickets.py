@@ -1,0 +1,89 @@
+"""Tickets: a mask and the weights it starts from.
+
+Winning: the lineage's mask on rewound weights. Controls: the mask kept, permuted within layers or
+permuted globally; the weights rewound or drawn afresh (Morcos et al. 2019, figure A1).
+"""
+
+import numpy as np
+
+from . import masks
+from .errors import InputError
+from .masks import Mask
+from .pruning import Pruning, pools, prunable_tensors
+from .weights import Network
+
+WINNING = "winning"
+RANDOM = "random"  # global-permuted x fresh: depends on the target, the kept count and the seed only
+CONTROLS = ("kept-fresh", "layer-rewound", "layer-fresh", "global-rewound")
+KINDS = (WINNING, RANDOM, *CONTROLS)
+
+
+def ticket(
+    kind: str, mask: Mask, rewound: Network, fresh: Network, rng: np.random.Generator, transfer: bool
+) -> tuple[Mask, Network]:
+    """Mask and masked starting network of one ticket of `kind` made from a lineage's mask.
+
+    rewound: the source's network at the rewind point, buffers too; fresh: drawn for the target;
+    rng: permutes the mask.
+    On a transfer the output layer is the target's own fresh one, dense, and not part of the ticket.
+    Raises InputError if the networks differ beyond the output layer or the mask holds the output layer.
+    """
+    permutation, weights = ("kept", "rewound") if kind == WINNING else kind.split("-")
+    if permutation == "layer":
+        mask = masks.permute_layers(mask, rng)
+    elif permutation == "global":
+        mask = masks.permute_globally(mask, rng)
+    start = rewound if weights == "rewound" else fresh
+    if transfer:
+        if set(mask) & set(fresh.output):
+            raise InputError("a ticket that prunes the output layer cannot be transferred")
+        start = with_output_of(fresh, start)
+    return mask, start.with_tensors(masks.apply(mask, start.tensors))
+
+
+def with_output_of(target: Network, source: Network) -> Network:
+    """The target's network, every tensor but those of its output layer taken from the source."""
+    shared = [name for name in target.tensors if name not in target.output]
+    for name in shared:
+        found = source.tensors[name].shape if name in source.tensors else "nothing"
+        if found != target.tensors[name].shape:
+            raise InputError(
+                f"source and target differ beyond the output layer: {name} is {found} in the source, "
+                f"{target.tensors[name].shape} in the target"
+            )
+    return target.with_tensors(
+        {name: source.tensors[name] if name in shared else target.tensors[name] for name in target.tensors}
+    )
+
+
+def random_ticket(
+    pruning: Pruning, level: int, fresh: Network, rng: np.random.Generator
+) -> tuple[Mask, Network]:
+    """As many weights as a winning ticket of this level, at random places, with fresh values (OT-H8)."""
+    keep = sum(count for _, count in pools(fresh, pruning, level))
+    shapes = {name: fresh.tensors[name].shape for name in prunable_tensors(fresh, pruning)}
+    mask = masks.random(shapes, keep, rng)
+    return mask, fresh.with_tensors(masks.apply(mask, fresh.tensors))
+
+
+def fractions(mask: Mask | None, network: Network) -> dict[str, float | int]:
+    """Kept and prunable counts, and the fraction pruned of the prunable and of all parameters."""
+    if mask is None:
+        return {"fraction_pruned": 0.0, "fraction_pruned_of_all": 0.0}
+    kept, prunable = masks.kept(mask), masks.prunable(mask)
+    return {
+        "kept": kept,
+        "prunable": prunable,
+        "fraction_pruned": (prunable - kept) / prunable,
+        "fraction_pruned_of_all": (prunable - kept) / network.parameters,
+    }
+
+
+def empty_layers(mask: Mask | None) -> list[str]:
+    """Layers with no weights left."""
+    return [name for name, m in (mask or {}).items() if not np.any(m)]
+
+
+def layers(mask: Mask | None) -> dict[str, dict[str, int]]:
+    """Kept and prunable counts of each prunable tensor."""
+    return {name: {"kept": int(np.count_nonzero(m)), "prunable": m.size} for name, m in (mask or {}).items()}

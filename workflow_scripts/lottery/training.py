@@ -1,0 +1,270 @@
+"""The supervised training loop: exact masks, data on the device, resumable at any step bit for bit."""
+
+import hashlib
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import batches, plugins
+from .batches import Data
+from .checkpoints import Checkpoint
+from .enforcement import masked_step
+from .files import checksum
+from .masks import apply
+from .networks import load_network, load_optimizer, optimizer_state, to_array, to_network
+from .seeds import stream
+from .tasks import Run, Task, Trained, supervised
+from .tickets import empty_layers
+from .weights import Network
+
+Rewound = dict[str, tuple[Network, dict[str, np.ndarray]]]
+Row = dict[str, Any]
+
+
+def build(task: Task) -> tuple[nn.Module, str]:
+    """The task's model and the name of its output layer."""
+    model, dataset = plugins.find("models", task["model"]["name"]), plugins.find("datasets", task["dataset"])
+    options = {key: value for key, value in task["model"].items() if key != "name"}
+    return model.build(dataset.SHAPE, dataset.CLASSES, **options), model.OUTPUT
+
+
+def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    common = {"lr": settings["lr"], "weight_decay": settings["weight_decay"], "fused": True}
+    if settings["name"] == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=settings["momentum"], **common)
+    return torch.optim.Adam(model.parameters(), betas=tuple(settings["betas"]), eps=settings["eps"], **common)
+
+
+def learning_rates(task: Task, schedule_from: str) -> list[float]:
+    """The learning rate of every step to train.
+
+    schedule_from: `start`, a point to go on from, or `end` for the whole length at the last rate
+    """
+    schedule, length = task["schedule"], supervised.steps(task, task["length"])
+    milestones = [supervised.steps(task, point) for point in schedule["milestones"]]
+
+    def rate(step: int) -> float:
+        warm = min(1.0, (step + 1) / max(1, schedule["warmup"]))
+        return float(task["optimizer"]["lr"] * warm * schedule["gamma"] ** sum(step >= m for m in milestones))
+
+    if schedule_from == "end":
+        return [rate(length - 1)] * length
+    first = 0 if schedule_from == "start" else supervised.steps(task, schedule_from)
+    return [rate(step) for step in range(first, length)]
+
+
+@dataclass
+class State:
+    """All that a training changes, but for the random streams: what a checkpoint holds."""
+
+    model: nn.Module
+    output: str
+    optimizer: torch.optim.Optimizer
+    sums: Tensor  # loss and correct answers since the last evaluation, left on the device
+    step: int = 0
+    curve: list[Row] = field(default_factory=list)
+    rewound: Rewound = field(default_factory=dict)
+    seconds: float = 0.0  # trained before this process
+    started: float = field(default_factory=time.monotonic)
+
+    def total_seconds(self) -> float:
+        return self.seconds + time.monotonic() - self.started
+
+    def network(self) -> Network:
+        return to_network(self.model, self.output)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        points = {"now": (self.network(), optimizer_state(self.model, self.optimizer)), **self.rewound}
+        arrays = {"sums": to_array(self.sums), "random": torch.get_rng_state().numpy()}
+        if torch.cuda.is_available():
+            arrays["random cuda"] = torch.cuda.get_rng_state().numpy()
+        for point, (network, moments) in points.items():
+            arrays |= {f"{point} network {name}": array for name, array in network.tensors.items()}
+            arrays |= {f"{point} optimizer {name}": array for name, array in moments.items()}
+        kept = {"step": self.step, "curve": self.curve, "seconds": self.total_seconds()}
+        checkpoint.save(arrays, {**kept, "rewound": list(self.rewound)})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take up the last save, if there is one."""
+        saved = checkpoint.load()
+        if saved is None:
+            return
+        arrays, state = saved
+        like = self.network()
+
+        def point(name: str) -> tuple[Network, dict[str, np.ndarray]]:
+            network = {key: arrays[f"{name} network {key}"] for key in like.tensors}
+            prefix = f"{name} optimizer "
+            moments = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+            return like.with_tensors(network), moments
+
+        network, moments = point("now")
+        load_network(self.model, network)
+        load_optimizer(self.model, self.optimizer, moments, {})
+        self.sums.copy_(torch.from_numpy(arrays["sums"]))
+        self.step, self.curve, self.seconds = state["step"], state["curve"], state["seconds"]
+        self.rewound = {name: point(name) for name in state["rewound"]}
+        torch.set_rng_state(torch.from_numpy(arrays["random"]))
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["random cuda"]))
+
+
+def train(task: Task, run: Run) -> Trained:
+    """Train one network for the rest of its schedule.
+
+    A network in which the input no longer reaches the output is `collapsed` and is not trained; a
+    loss that is not finite ends the training as `diverged`. Both score at chance.
+    """
+    torch.set_num_threads(1)  # another number of threads gives other bits
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
+    torch.manual_seed(stream(run.seed, "dropout"))
+    assert run.data is not None
+    data, (model, output) = batches.load(run.data, task, device), build(task)
+    load_network(model.to(device), run.start)
+    state = State(model, output, make_optimizer(model, task["optimizer"]), torch.zeros(2, device=device))
+    if (empty := empty_layers(run.mask)) and not input_matters(model, data):
+        return failed(task, run, state, "collapsed", f"no weights left in {', '.join(empty)}")
+
+    load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
+    checkpoint = Checkpoint(run.checkpoint, identity(task, run))
+    state.restore(checkpoint)
+    update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
+    rates, every = learning_rates(task, run.rewind.schedule), supervised.steps(task, task["evaluate_every"])
+    wanted = {supervised.steps(task, point): point for point in run.rewind_points}
+    progress = Progress(run.name, state.step, len(rates))
+    images, labels = data.images["train"], data.labels["train"]
+    per_epoch = len(labels) // task["batch_size"]
+    if not state.curve:
+        state.curve.append(evaluation(state, data, 0))
+
+    while state.step < len(rates):
+        epoch, done = divmod(state.step, per_epoch)
+        remaining = batches.order(run.seed, epoch, len(labels), task["batch_size"])[done:].to(device)
+        for indices in remaining[: len(rates) - state.step]:
+            for group in state.optimizer.param_groups:
+                group["lr"] = rates[state.step]
+            target = labels[indices]
+            with torch.autocast(device.type, torch.bfloat16, enabled=task["precision"] == "bfloat16"):
+                logits = model(data.normalise(images[indices])).float()
+            loss = F.cross_entropy(logits, target)
+            loss.backward()
+            update()
+            state.step += 1
+            state.sums += torch.stack((loss.detach(), (logits.argmax(1) == target).float().mean()))
+            if state.step in wanted:
+                rewound = (state.network(), optimizer_state(model, state.optimizer))
+                state.rewound[wanted[state.step]] = rewound
+            if state.step % every == 0 or state.step == len(rates):
+                row = evaluation(state, data, state.step)
+                state.curve.append(row)
+                progress(row)
+                if not all(math.isfinite(row[key] or 0) for key in row):
+                    return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
+            if checkpoint.due:
+                state.save(checkpoint)
+
+    network = state.network()
+    train_loss, train_accuracy = evaluate(model, data, "train")
+    last = state.curve[-1]
+    metrics = {
+        "test_accuracy": last["test_accuracy"],
+        "test_loss": last["test_loss"],
+        "train_accuracy": train_accuracy,
+        "train_loss": train_loss,
+        "steps": state.step,
+        **early_stop(state.curve),
+    }
+    network = network.with_tensors(apply(run.mask or {}, network.tensors))
+    return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
+
+
+def identity(task: Task, run: Run) -> str:
+    """What makes a training this one: its task, seed, rewind, and what it starts from."""
+    start = checksum(dict(run.start.tensors) | {f"optimizer {k}": a for k, a in run.optimizer.items()})
+    said = [task, run.seed, asdict(run.rewind), run.rewind_points, start, checksum(run.mask or {})]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Data, part: str) -> tuple[float | None, float | None]:
+    """Mean loss and accuracy over one part of the data, in evaluation mode; None if it is empty."""
+    images, labels = data.images[part], data.labels[part]
+    if not len(labels):
+        return None, None
+    model.eval()
+    sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
+    for x, target in zip(images.split(1000), labels.split(1000), strict=True):
+        logits = model(data.normalise(x))
+        loss = F.cross_entropy(logits, target, reduction="sum")
+        sums += torch.stack((loss, (logits.argmax(1) == target).sum())).double()
+    model.train()
+    loss_sum, correct = sums.tolist()
+    return loss_sum / len(labels), correct / len(labels)
+
+
+def evaluation(state: State, data: Data, step: int) -> Row:
+    """One row of the curve; training loss and accuracy are means over the steps since the last row."""
+    row: Row = {"step": step, "train_loss": None, "train_accuracy": None}
+    if state.curve:
+        row["train_loss"], row["train_accuracy"] = (state.sums / (step - state.curve[-1]["step"])).tolist()
+    for part in ("validation", "test"):
+        row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(state.model, data, part)
+    state.sums.zero_()
+    return row
+
+
+def early_stop(curve: list[Row]) -> Row:
+    """The evaluation of least validation loss (Frankle & Carbin 2019, section 2), if there is a split."""
+    if curve[0]["validation_loss"] is None:
+        return {}
+    best = min(curve[1:], key=lambda row: float(row["validation_loss"]))
+    keys = ("step", "validation_loss", "test_accuracy", "train_accuracy")
+    return {f"early_stop_{key}": best[key] for key in keys}
+
+
+@torch.no_grad()
+def input_matters(model: nn.Module, data: Data) -> bool:
+    """Whether any two of 1000 test images get different outputs."""
+    model.eval()
+    logits = model(data.normalise(data.images["test"][:1000]))
+    model.train()
+    return bool((logits != logits[0]).any())
+
+
+def failed(task: Task, run: Run, state: State, status: str, reason: str) -> Trained:
+    """A result at chance level; rewind points not reached hold the network as it is."""
+    network = state.network()
+    network = network.with_tensors(apply(run.mask or {}, network.tensors))
+    missing: Rewound = {point: (network, {}) for point in run.rewind_points if point not in state.rewound}
+    metrics = {"test_accuracy": supervised.chance(task), "steps": state.step}
+    return Trained(
+        network, metrics, state.curve, state.total_seconds(), state.rewound | missing, status, reason
+    )
+
+
+class Progress:
+    """Prints step, metric and time left at most every ten seconds, and at the end."""
+
+    def __init__(self, name: str, step: int, steps: int) -> None:
+        self.name, self.first, self.steps = name, step, steps
+        self.started = self.printed = time.monotonic()
+
+    def __call__(self, row: Row) -> None:
+        now, step = time.monotonic(), row["step"]
+        if now - self.printed < 10 and step < self.steps:
+            return
+        self.printed = now
+        left = (now - self.started) / (step - self.first) * (self.steps - step)
+        text = f"{self.name}  step {step}/{self.steps}  test accuracy {row['test_accuracy']:.4f}"
+        print(f"{text}  {left:.0f} s left", file=sys.stderr, flush=True)
