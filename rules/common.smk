@@ -10,7 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 from lottery import RESULTS_VERSION, plugins, warm
 from lottery.errors import InputError
 from lottery.provenance import code_of
-from lottery.study import dense, ladders, lineage, pruning_of, read_study
+from lottery.study import dense, ladders, lineage, pruning_of, read_study, training_settings
 from lottery.tickets import RANDOM
 
 try:
@@ -95,6 +95,14 @@ def level_input(w):
 def ticket_input(w):
     found = rewind_input(w.source, w.recipe, w.seed)
     return found | mask_input(w.source, w.recipe, w.seed, int(w.level)) | data_input(w.task)
+
+
+def figure_curves(w):
+    """The training curves that a figure of kind `learning` draws."""
+    figure = study.figures[w.figure]
+    if figure["kind"] != "learning":
+        return []
+    return [f"{run}/curve.csv" for run in study.runs(figure["curves"], figure["levels"])]
 
 
 def figure_paths():

@@ -4,7 +4,7 @@ rule figure:
         runs=f"results/tables/{study.name}/runs.csv",
         summary=f"results/tables/{study.name}/summary.csv",
         layers=f"results/tables/{study.name}/layers.csv",
-        curves=lambda w: study.curve_files(w.figure),
+        curves=figure_curves,
     output:
         svg=report(
             f"results/figures/{study.name}/{{figure}}.svg",

@@ -1,7 +1,7 @@
 rule tables:
     """Tidy CSVs of a study: a row per run, a row per curve and level, a row per layer."""
     input:
-        runs=sorted({f"{folder}/metrics.json" for c in study.curves.values() for *_, folder in study.runs(c)}),
+        runs=[f"{run}/metrics.json" for run in study.runs(study.curves)],
         masks=study.next_masks(),
     output:
         runs=f"results/tables/{study.name}/runs.csv",
@@ -12,8 +12,7 @@ rule tables:
     conda:
         "../envs/plot.yaml"
     params:
-        study=study.name,
-        rows=study.rows(),
+        asked=study.asked(),
         code=code_of("tables"),
     script:
         "../workflow_scripts/tables.py"

@@ -13,8 +13,8 @@ rule train_ticket:
         "../envs/train.yaml"
     threads: 1
     params:
-        settings=lambda w: study.settings(
-            w.task,
+        settings=lambda w: training_settings(
+            study.tasks[w.task],
             int(w.seed),
             int(w.level),
             w.ticket,
@@ -43,8 +43,8 @@ rule train_random:
         "../envs/train.yaml"
     threads: 1
     params:
-        settings=lambda w: study.settings(
-            w.task, int(w.seed), int(w.level), "random", pruning=LADDERS[w.ladder]
+        settings=lambda w: training_settings(
+            study.tasks[w.task], int(w.seed), int(w.level), "random", pruning=LADDERS[w.ladder]
         ),
     script:
         "../workflow_scripts/train_random.py"

@@ -23,7 +23,7 @@ for _task in study.tasks:
             "../envs/train.yaml"
         threads: 1
         params:
-            settings=lambda w, task=_task: study.settings(task, int(w.seed), 0, "dense"),
+            settings=lambda w, task=study.tasks[_task]: training_settings(task, int(w.seed), 0, "dense"),
         script:
             "../workflow_scripts/train_dense.py"
 
@@ -46,8 +46,8 @@ rule train_level:
         "../envs/train.yaml"
     threads: 1
     params:
-        settings=lambda w: study.settings(
-            w.task,
+        settings=lambda w: training_settings(
+            study.tasks[w.task],
             int(w.seed),
             int(w.level),
             "winning",

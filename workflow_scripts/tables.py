@@ -6,7 +6,6 @@ from lottery.tables import write_tables
 run_logged(
     snakemake.log[0],
     write_tables,
-    study=snakemake.params.study,
-    rows=snakemake.params.rows,
+    asked=snakemake.params.asked,
     outputs=dict(snakemake.output.items()),
 )

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import DamagedFile
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -36,11 +38,19 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and bytes, in order of name."""
-    digest = hashlib.sha256()
+def checksum(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 over a JSON header and, in order of name, names, types, shapes and bytes of arrays."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {list(arrays[name].shape)}\n".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def verify(path: str | Path, arrays: Mapping[str, np.ndarray], header: dict[str, Any]) -> None:
+    """Raise DamagedFile unless arrays and header match the header's own checksum."""
+    said = str(header.get("sha256"))
+    found = checksum(arrays, {key: value for key, value in header.items() if key != "sha256"})
+    if found != said:
+        raise DamagedFile(path, f"has checksum {found[:16]}, its header says {said[:16]}")

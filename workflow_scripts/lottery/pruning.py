@@ -44,7 +44,15 @@ def keep_count(prunable: int, rate: float, level: int) -> int:
 
 
 def prunable_tensors(network: Network, pruning: Pruning) -> list[str]:
-    """Names of the tensors the recipe prunes, sorted. Raises InputError if there are none."""
+    """Names of the tensors the recipe prunes, sorted.
+
+    Raises InputError if there are none, or if a pattern of the recipe matches no tensor.
+    """
+    for pattern in (*pruning.exclude, *(name for name in pruning.rates if name != "output")):
+        if not any(fnmatchcase(name, pattern) for name in network.roles):
+            raise InputError(
+                f"recipe: '{pattern}' matches no tensor; the network has {', '.join(sorted(network.roles))}"
+            )
     names = sorted(
         name
         for name, role in network.roles.items()

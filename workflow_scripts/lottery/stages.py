@@ -129,7 +129,8 @@ def _train(
     family = plugins.find("tasks", task["family"])
     if header is not None and header["status"] == "diverged":
         chance = {family.METRIC: family.chance(task)}
-        return Trained(start, chance, [], 0.0, {}, "diverged", f"lineage: {header['reason']}")
+        reason = f"lineage: {header['reason'].removeprefix('lineage: ')}"
+        return Trained(start, chance, [], 0.0, {}, "diverged", reason)
     run = Run(
         start=start,
         mask=mask,

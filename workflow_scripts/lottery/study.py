@@ -6,8 +6,8 @@ pruning ladder and seed, whatever the source. So every curve, figure and study s
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,33 @@ LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 
 @dataclass(frozen=True)
 class Curve:
-    """Tickets of one kind over levels and seeds; `task` is the target, `source` made the masks."""
+    """Tickets of one kind over levels and seeds; `task` is the target, `source` made the masks.
+
+    levels: a lineage has all of the study's, the dense run as level 0; other tickets those evaluated
+    """
 
     name: str
-    label: str
     task: str
     source: str
     recipe: str
+    ladder: str
     ticket: str
+    levels: tuple[int, ...]
 
     @property
     def own(self) -> bool:
         """Whether the runs are the lineage's own levels."""
         return self.ticket == WINNING and self.source == self.task
+
+    def run(self, seed: int, level: int) -> str:
+        """The directory of a run."""
+        if level == 0:
+            return dense(self.source, seed)
+        if self.ticket == RANDOM:
+            return random(self.task, self.ladder, seed, level)
+        if self.own:
+            return lineage(self.task, self.recipe, seed, level)
+        return ticket(self.task, self.source, self.recipe, self.ticket, seed, level)
 
 
 @dataclass(frozen=True)
@@ -44,94 +58,63 @@ class Study:
 
     name: str
     seeds: list[int]
-    levels: int
-    evaluate: list[int]
     keep_weights: bool
     curves: dict[str, Curve]
+    labels: dict[str, str]
     figures: dict[str, Entry]
     tasks: dict[str, Entry]
     recipes: dict[str, Entry]
 
-    def levels_of(self, curve: Curve) -> list[int]:
-        """A lineage has all its levels, the dense run as level 0; other tickets those evaluated."""
-        return list(range(self.levels + 1)) if curve.own else self.evaluate
-
-    def runs(self, curve: Curve) -> Iterator[tuple[int, int, str]]:
-        """(seed, level, directory) of every run of a curve."""
-        for seed in self.seeds:
-            for level in self.levels_of(curve):
-                yield seed, level, self.directory(curve, seed, level)
-
-    def directory(self, curve: Curve, seed: int, level: int) -> str:
-        """Where a run's files are."""
-        if level == 0:
-            return dense(curve.source, seed)
-        if curve.ticket == RANDOM:
-            return random(curve.task, ladder(self.recipes[curve.recipe]), seed, level)
-        if curve.own:
-            return lineage(curve.task, curve.recipe, seed, level)
-        return ticket(curve.task, curve.source, curve.recipe, curve.ticket, seed, level)
+    def runs(self, names: Iterable[str], levels: Iterable[int] | None = None) -> list[str]:
+        """The directories of all runs of some curves, or of those at some levels."""
+        wanted = None if levels is None else set(levels)
+        found = {
+            self.curves[name].run(seed, level)
+            for name in names
+            for seed in self.seeds
+            for level in self.curves[name].levels
+            if wanted is None or level in wanted
+        }
+        return sorted(found)
 
     def next_masks(self) -> list[str]:
-        """The masks one level further of iterative lineages: with them a level can be added later,
-        when the last weights are gone."""
-        lineages = {
-            (curve.source, curve.recipe)
-            for curve in self.curves.values()
-            if curve.ticket != RANDOM and self.recipes[curve.recipe]["iterative"]
-        }
-        last = self.levels if any(curve.own for curve in self.curves.values()) else max(self.evaluate)
+        """The mask one level further of each iterative lineage: with it a level can be added later,
+        when the weights it is pruned from are gone."""
+        last: dict[tuple[str, str], int] = {}
+        for curve in self.curves.values():
+            if curve.ticket != RANDOM and self.recipes[curve.recipe]["iterative"]:
+                key = (curve.source, curve.recipe)
+                last[key] = max((last.get(key, 0), *curve.levels))
         return [
-            f"{lineage(task, recipe, seed, last + 1)}/pruning.json"
-            for task, recipe in sorted(lineages)
+            f"{lineage(task, recipe, seed, level + 1)}/pruning.json"
+            for (task, recipe), level in sorted(last.items())
             for seed in self.seeds
         ]
 
-    def rows(self) -> list[Entry]:
-        """What the tables say of each run, but for what the run itself found."""
-        return [
-            {
-                "curve": curve.name,
-                "target": curve.task,
-                "source": curve.source,
-                "recipe": curve.recipe,
-                "ladder": ladder(self.recipes[curve.recipe]),
-                "ticket": curve.ticket,
-                "seed": seed,
-                "level": level,
-                "run": run,
-            }
-            for curve in self.curves.values()
-            for seed, level, run in self.runs(curve)
-        ]
-
-    def curve_files(self, name: str) -> list[str]:
-        """The training curves that a figure of kind `learning` draws."""
-        figure = self.figures[name]
-        if figure["kind"] != "learning":
-            return []
-        return [
-            f"{run}/curve.csv"
-            for curve in figure["curves"]
-            for _, level, run in self.runs(self.curves[curve])
-            if level in figure["levels"]
-        ]
+    def asked(self) -> Entry:
+        """What the tables are made from, as plain values."""
+        return {
+            "study": self.name,
+            "seeds": self.seeds,
+            "curves": [asdict(curve) for curve in self.curves.values()],
+        }
 
     def legend(self, name: str) -> dict[str, tuple[str, int]]:
         """A figure's curves: name -> label, and the curve's number in the study, which decides its colour."""
         numbers = {curve: number for number, curve in enumerate(self.curves)}
-        return {curve: (self.curves[curve].label, numbers[curve]) for curve in self.figures[name]["curves"]}
+        return {curve: (self.labels[curve], numbers[curve]) for curve in self.figures[name]["curves"]}
 
-    def settings(self, task: str, seed: int, level: int, ticket: str, **more: Any) -> Entry:
-        """What decides a training's result, as plain values: the rule's `params`."""
-        return {
-            "version": RESULTS_VERSION,
-            "task": self.tasks[task],
-            "seed": seed,
-            "level": level,
-            "ticket": ticket,
-            **more,
-        }
+
+def training_settings(task: Mapping[str, Any], seed: int, level: int, ticket: str, **more: Any) -> Entry:
+    """What decides a training's result, as plain values: the `params` of its rule."""
+    return {
+        "version": RESULTS_VERSION,
+        "task": dict(task),
+        "seed": seed,
+        "level": level,
+        "ticket": ticket,
+        **more,
+    }
 
 
 def dense(task: str, seed: int | str) -> str:
@@ -183,24 +166,29 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
         if repeated:
             raise InputError(f"{where}: {kind}: the name '{repeated[0]}' is there twice")
-    curves = {}
-    for item in entry["curves"]:
-        curve = Curve(**{"label": item["name"], "source": item["task"], **item})
-        _check_curve(curve, tasks, recipes, f"{where}: curve {curve.name}")
-        curves[curve.name] = curve
     evaluate = sorted(entry.get("evaluate", range(1, entry["levels"] + 1)))
     _check_levels(evaluate, entry["levels"], f"{where}: evaluate")
+    curves, labels = {}, {}
+    for item in entry["curves"]:
+        labels[item["name"]] = item.pop("label", item["name"])
+        recipe = lookup("recipe", item["recipe"], recipes, f"{where}: curve {item['name']}")
+        curve = Curve(**{"source": item["task"], **item}, ladder=ladder(recipe), levels=tuple(evaluate))
+        if curve.own:
+            curve = replace(curve, levels=tuple(range(entry["levels"] + 1)))
+        _check_curve(curve, tasks, recipe, f"{where}: curve {curve.name}")
+        curves[curve.name] = curve
     for figure in entry["figures"]:
         for name in figure["curves"]:
             lookup("curve", name, curves, f"{where}: figure {figure['name']}")
+        if figure["kind"] == "learning" and "levels" not in figure:
+            raise InputError(f"{where}: figure {figure['name']}: a figure of kind learning needs levels")
         _check_levels(figure.get("levels", []), entry["levels"], f"{where}: figure {figure['name']}: levels")
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
-        levels=entry["levels"],
-        evaluate=evaluate,
         keep_weights=entry["keep_weights"],
         curves=curves,
+        labels=labels,
         figures={figure["name"]: figure for figure in entry["figures"]},
         tasks=tasks,
         recipes=recipes,
@@ -213,10 +201,9 @@ def _check_levels(levels: list[int], last: int, where: str) -> None:
         raise InputError(f"{where}: found level {outside[0]}, allowed: up to the study's levels, {last}")
 
 
-def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipes: Mapping[str, Entry], where: str) -> None:
+def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where: str) -> None:
     target = lookup("task", curve.task, tasks, where)
     source = lookup("source", curve.source, tasks, where)
-    recipe = lookup("recipe", curve.recipe, recipes, where)
     rewind = recipe["rewind"]
     kept = ["init", *source["rewind_points"]]
     if rewind["weights"] not in (*kept, "final"):

@@ -1,7 +1,7 @@
 """Tidy tables of a study: a row per run, a row per curve and level, a row per layer."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,34 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from .files import write_text
+from .study import Curve
 from .tickets import RANDOM, WINNING
 
 FIRST = ["study", "curve", "target", "source", "recipe", "ticket", "seed", "level", "kept", "prunable"]
 FIRST += ["fraction_pruned", "fraction_pruned_of_all", "metric", "value", "status", "reason"]
 RESAMPLES = 10_000
 
+Row = dict[str, Any]
 
-def write_tables(study: str, rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, str]) -> None:
-    """Write runs.csv, summary.csv and layers.csv from the JSON files of the runs in `rows`."""
-    runs = run_table(study, rows)
+
+def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
+    """Write runs.csv, summary.csv and layers.csv from the JSON files of the runs that a study asked for."""
+    rows = list(asked_rows(asked))
+    runs = run_table(rows)
     write_csv(outputs["runs"], runs.drop(columns="ladder"))
     write_csv(outputs["summary"], summary_table(runs))
-    write_csv(outputs["layers"], layer_table(study, rows))
+    write_csv(outputs["layers"], layer_table(rows))
+
+
+def asked_rows(asked: Mapping[str, Any]) -> Iterator[Row]:
+    """What a study says of each of its runs, and where the run is."""
+    for entry in asked["curves"]:
+        curve = Curve(**entry)
+        said = {"study": asked["study"], "curve": curve.name, "target": curve.task, "source": curve.source}
+        said |= {"recipe": curve.recipe, "ladder": curve.ladder, "ticket": curve.ticket}
+        for seed in asked["seeds"]:
+            for level in curve.levels:
+                yield {**said, "seed": seed, "level": level, "run": curve.run(seed, level)}
 
 
 def write_csv(path: str, table: pd.DataFrame) -> None:
@@ -34,14 +49,13 @@ def _read(run: str, name: str) -> dict[str, Any]:
     return content
 
 
-def run_table(study: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def run_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One row per run: FIRST, then the run's other metrics, how far its weights moved, time and code."""
     found = []
     for row in rows:
         run = _read(row["run"], "metrics.json")
         found.append(
             {
-                "study": study,
                 **row,
                 **{key: run.get(key) for key in FIRST if key in run and key not in row},
                 **{key: value for key, value in run["metrics"].items() if key != run["metric"]},
@@ -65,7 +79,7 @@ def _fill_dense(table: pd.DataFrame) -> None:
         table[column] = table[column].fillna(prunable).astype("Int64")
 
 
-def _movement(row: Mapping[str, Any]) -> dict[str, float | None]:
+def _movement(row: Row) -> dict[str, float | None]:
     """Distances moved in the training from which this level's mask was pruned (SL-8)."""
     if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
         return {}
@@ -124,7 +138,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def layer_table(study: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def layer_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One row per layer of each winning ticket's mask, and its pruning rate relative to the whole."""
     found = []
     for row in rows:
@@ -135,8 +149,7 @@ def layer_table(study: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             pruned = 1 - counts["kept"] / counts["prunable"]
             found.append(
                 {
-                    "study": study,
-                    **{key: row[key] for key in ("curve", "source", "recipe", "seed", "level")},
+                    **{key: row[key] for key in ("study", "curve", "source", "recipe", "seed", "level")},
                     "layer": layer,
                     **counts,
                     "fraction_pruned": pruned,

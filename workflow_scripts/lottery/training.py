@@ -44,6 +44,11 @@ def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim
     return torch.optim.Adam(model.parameters(), betas=tuple(settings["betas"]), eps=settings["eps"], **common)
 
 
+def first_step(task: Task, schedule_from: str) -> int:
+    """The step of the task's schedule, and of its data order, that a training begins with."""
+    return 0 if schedule_from in ("start", "end") else supervised.steps(task, schedule_from)
+
+
 def learning_rates(task: Task, schedule_from: str) -> list[float]:
     """The learning rate of every step to train.
 
@@ -58,8 +63,7 @@ def learning_rates(task: Task, schedule_from: str) -> list[float]:
 
     if schedule_from == "end":
         return [rate(length - 1)] * length
-    first = 0 if schedule_from == "start" else supervised.steps(task, schedule_from)
-    return [rate(step) for step in range(first, length)]
+    return [rate(step) for step in range(first_step(task, schedule_from), length)]
 
 
 @dataclass
@@ -144,12 +148,12 @@ def train(task: Task, run: Run) -> Trained:
     wanted = {supervised.steps(task, point): point for point in run.rewind_points}
     progress = Progress(run.name, state.step, len(rates))
     images, labels = data.images["train"], data.labels["train"]
-    per_epoch = len(labels) // task["batch_size"]
+    per_epoch, first = len(labels) // task["batch_size"], first_step(task, run.rewind.schedule)
     if not state.curve:
         state.curve.append(evaluation(state, data, 0))
 
     while state.step < len(rates):
-        epoch, done = divmod(state.step, per_epoch)
+        epoch, done = divmod(first + state.step, per_epoch)
         remaining = batches.order(run.seed, epoch, len(labels), task["batch_size"])[done:].to(device)
         for indices in remaining[: len(rates) - state.step]:
             for group in state.optimizer.param_groups:

@@ -89,7 +89,9 @@ class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
 
     def service_actions(self) -> None:
         super().service_actions()
-        if os.getppid() != int(sys.argv[2]):  # the workflow has ended
+        if os.getppid() != int(sys.argv[2]):  # the workflow has ended: trainings save their state and stop
+            for child in self.active_children or ():
+                os.kill(child, signal.SIGTERM)
             raise SystemExit
 
     def verify_request(self, request: Any, client_address: Any) -> bool:

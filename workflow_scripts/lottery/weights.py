@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .errors import DamagedFile
-from .files import checksum, replacing
+from .files import checksum, replacing, verify
 
 ROLES = ("weight", "bias", "embedding", "norm", "buffer")
 
@@ -41,7 +41,7 @@ class Network:
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
     """Write arrays and a JSON header to one safetensors file, with their checksum, atomically."""
     arrays = {name: np.ascontiguousarray(a) if a.ndim else a for name, a in arrays.items()}
-    text = json.dumps({**header, "sha256": checksum(arrays)}, sort_keys=True)
+    text = json.dumps({**header, "sha256": checksum(arrays, header)})
     with replacing(path) as part:
         # one metadata key only: several would be written in an order that changes from run to run
         save_file(arrays, part, metadata={"lottery": text})
@@ -57,9 +57,7 @@ def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
         raise DamagedFile(path, "is missing") from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise DamagedFile(path, f"is damaged or truncated ({error})") from None
-    found = checksum(arrays)
-    if found != header["sha256"]:
-        raise DamagedFile(path, f"has checksum {found[:16]}, its header says {header['sha256'][:16]}")
+    verify(path, arrays, header)
     return arrays, header
 
 

@@ -1,5 +1,6 @@
 """Supervised image classification: one data set, one model, one optimizer, one schedule."""
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +19,16 @@ SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "supervised.sch
 
 def check(task: Task) -> None:
     """Raise InputError for settings that cannot work together."""
-    plugins.find("models", task["model"]["name"])
+    model = plugins.find("models", task["model"]["name"])
+    options = list(inspect.signature(model.build).parameters)[2:]
+    for option in task["model"].keys() - {"name", *options}:
+        raise InputError(f"model: unknown option '{option}'; allowed: {', '.join(options) or 'none'}")
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
-    steps(task, task["evaluate_every"])
+    for key in ("length", "evaluate_every"):
+        if steps(task, task[key]) < 1:
+            raise InputError(f"{key}: found {task[key]}, allowed: a point after the first step")
     for milestone in task["schedule"]["milestones"]:
         steps(task, milestone)
 

@@ -1,0 +1,166 @@
+"""Bad input gets one line that names the key, what was found and what is allowed, before anything runs."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import REPO, STUDY, TINY
+from lottery.config import read_tasks, read_yaml
+from lottery.errors import InputError
+from lottery.study import ladder, read_study
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """The message with which a config is refused: refused(study, tasks, recipes)."""
+    for name in ("tasks", "recipes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "schemas").symlink_to(REPO / "config/schemas")
+
+    def read(study=None, tasks=None, recipes=None):
+        tasks = {"tiny": TINY, "tiny-b": TINY | {"half": "b"}} | (tasks or {})
+        recipes = {"imp": {}, "no-output": {"output": False}} | (recipes or {})
+        (tmp_path / "tasks/t.yaml").write_text(yaml.safe_dump(tasks))
+        (tmp_path / "recipes/r.yaml").write_text(yaml.safe_dump(recipes))
+        with pytest.raises(InputError) as error:
+            read_study(copy.deepcopy(STUDY) | (study or {}), tmp_path)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return read
+
+
+def curve(**changes):
+    return {"curves": [{"name": "winning", "task": "tiny", "recipe": "imp"} | changes], "figures": []}
+
+
+STUDIES = [
+    ({"sedes": [1]}, "study tiny: unknown key 'sedes'; did you mean 'seeds'?"),
+    ({"levels": 99}, "study tiny: levels: found 99, allowed: {'minimum': 0, 'maximum': 98}"),
+    ({"levels": -1}, "study tiny: levels: found -1, allowed"),
+    ({"levels": "20"}, "study tiny: levels: found '20', allowed: integer"),
+    ({"seeds": []}, "study tiny: seeds: found [], allowed: {'minItems': 1}"),
+    ({"evaluate": [1, 3]}, "evaluate: found level 3, allowed: up to the study's levels, 2"),
+    (curve(task="tinny"), "curve winning: task 'tinny' is unknown; did you mean 'tiny'?"),
+    (curve(recipe="xyz"), "curve winning: recipe 'xyz' is unknown; allowed: imp, no-output"),
+    (curve(ticket="loosing"), "curves.0.ticket: found 'loosing', allowed: winning, random, kept-fresh"),
+    (curve(rewind=1), "unknown key 'curves.0.rewind'; allowed: name, label, task"),
+    (curve(task="tiny-b", source="tiny"), "recipe imp prunes the output layer, which is not transferred"),
+    ({"curves": STUDY["curves"] * 2}, "curves: the name 'winning' is there twice"),
+    ({"figures": STUDY["figures"] * 2}, "figures: the name 'main' is there twice"),
+    (
+        {"figures": [{"name": "f", "kind": "metric", "curves": ["wining"]}]},
+        "figure f: curve 'wining' is unknown; did you mean 'winning'?",
+    ),
+    (
+        {"figures": [{"name": "f", "kind": "learning", "curves": ["winning"], "levels": [7]}]},
+        "figure f: levels: found level 7, allowed: up to the study's levels, 2",
+    ),
+    (
+        {"figures": [{"name": "f", "kind": "learning", "curves": ["winning"]}]},
+        "figure f: a figure of kind learning needs levels",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), STUDIES, ids=[message for _, message in STUDIES])
+def test_a_study_is_refused(refused, changes, message):
+    assert message in refused(changes)
+
+
+RECIPES = [
+    ({"rate": 1.0}, "bad: rate: found 1.0, allowed: {'exclusiveMinimum': 0, 'exclusiveMaximum': 1}"),
+    ({"rate": 0}, "bad: rate: found 0, allowed"),
+    ({"rate": "2e-1"}, "bad: rate: found '2e-1', allowed: number (YAML reads 1e-3 as text: write 1.0e-3)"),
+    ({"scope": "local"}, "bad: scope: found 'local', allowed: global, layerwise"),
+    ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
+    ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
+    ({"roles": ["norm"]}, "bad: roles.0: found 'norm', allowed: weight, bias, embedding"),
+    ({"rewind": {"weight": "init"}}, "bad: unknown key 'rewind.weight'; did you mean 'weights'?"),
+    ({"rewind": {"weights": "ep1"}}, "bad: rewind.weights: 'ep1' is not a point in training; allowed: init"),
+    ({"rewind": {"weights": "final", "optimizer": "rewound"}}, "bad: rewind.optimizer: found rewound with"),
+]
+
+
+@pytest.mark.parametrize(("entry", "message"), RECIPES, ids=[message for _, message in RECIPES])
+def test_a_recipe_is_refused(refused, entry, message):
+    assert message in refused(recipes={"bad": entry})
+
+
+TASKS = [
+    ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: supervised"),
+    ({"lerning": 1}, "bad: unknown key 'lerning'"),
+    ({"optimizer": {"name": "adam", "lr": "1e-3"}}, "bad: optimizer.lr: found '1e-3', allowed: number (YAML"),
+    (
+        {"optimizer": {"name": "adam", "lr": 0}},
+        "bad: optimizer.lr: found 0, allowed: {'exclusiveMinimum': 0}",
+    ),
+    ({"optimizer": {"name": "adam"}}, "bad: optimizer: 'lr' is a required property"),
+    ({"dataset": "digit"}, "bad: datasets: 'digit' is unknown; allowed: digits, fashion-mnist, mnist"),
+    ({"model": {"name": "lenet"}}, "bad: models: 'lenet' is unknown; allowed: lenet-300-100"),
+    ({"model": {"name": "lenet-300-100", "width": 2}}, "bad: model: unknown option 'width'; allowed: none"),
+    ({"batch_size": 2000}, "bad: batch_size: 2000 is more than the 1320 training examples"),
+    ({"validation": 1437}, "bad: validation: 1437 is not in 0 to 1436"),
+    ({"rewind_points": ["epoch3"]}, "bad: rewind point epoch3 is after the end of training, epoch2"),
+    ({"rewind_points": ["step45"]}, "bad: rewind point step45 is after the end of training, epoch2"),
+    ({"rewind_points": ["epoch0"]}, "bad: 'epoch0' is not a point in training; allowed: init, epochN, stepN"),
+    ({"length": "30"}, "bad: '30' is not a point in training"),
+    ({"length": "init"}, "bad: length: found init, allowed: a point after the first step"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), TASKS, ids=[message for _, message in TASKS])
+def test_a_task_is_refused(refused, changes, message):
+    assert message in refused(tasks={"bad": TINY | changes})
+
+
+def test_a_rewind_point_that_the_task_does_not_keep_is_refused(refused):
+    message = refused(curve(recipe="late"), recipes={"late": {"rewind": {"weights": "step7"}}})
+    assert "recipe late rewinds to step7; task tiny keeps init, epoch1: add it" in message
+
+
+def test_a_schedule_from_after_the_end_is_refused(refused):
+    message = refused(curve(recipe="late"), recipes={"late": {"rewind": {"schedule": "epoch2"}}})
+    assert "takes the schedule from epoch2, which is not before the end of task tiny, epoch2" in message
+
+
+def test_a_transfer_between_architectures_is_refused(refused):
+    tasks = {"mnist": TINY | {"dataset": "mnist"}}
+    message = refused(curve(task="mnist", source="tiny", recipe="no-output"), tasks=tasks)
+    assert "tiny and mnist differ beyond the output layer" in message
+
+
+@pytest.mark.parametrize("rewind", [{"weights": "final"}, {"optimizer": "rewound"}])
+def test_a_control_of_a_recipe_that_has_no_ticket_is_refused(refused, rewind):
+    message = refused(curve(recipe="r", ticket="kept-fresh"), recipes={"r": {"rewind": rewind}})
+    assert "tickets other than a lineage's own need" in message
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"same": TINY}))
+    with pytest.raises(InputError, match=r"b.yaml: 'same' is defined in .*a.yaml already"):
+        read_tasks(tmp_path)
+    (tmp_path / "c.yaml").write_text("x: 1\ny: 2\nx: 3\n")
+    with pytest.raises(InputError, match=r"c.yaml.*'x' is there twice"):
+        read_yaml(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b"])
+def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
+        read_yaml(tmp_path / "c.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_every_study_in_the_repository_is_valid():
+    for path in [REPO / "config/config.yaml", *(REPO / "config/studies").rglob("*.yaml")]:
+        read_study(read_yaml(path), REPO / "config")
+
+
+def test_recipes_of_one_ladder_share_their_random_tickets(recipes):
+    assert ladder(recipes["imp"]) == ladder(recipes["imp-init"]) == "global-weight-p0.2"
+    assert ladder(recipes["imp-no-output"]) == "global-weight-no-output-p0.2"
+    assert ladder(recipes["layerwise"]) == "layerwise-weight-p0.2-output-p0.1"
+    assert ladder({**recipes["imp"], "rate": 0.5, "exclude": ["a.*"]}) == "global-weight-no-a.ANY-p0.5"

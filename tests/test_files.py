@@ -1,0 +1,144 @@
+"""Masks, weights and checkpoints on disk: exact, small, whole or refused by name. Traps 1, 19."""
+
+import json
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+from lottery import masks, weights
+from lottery.checkpoints import STOPPED, Checkpoint
+from lottery.errors import DamagedFile
+from lottery.files import replacing, write_json
+from lottery.weights import Network
+
+RNG = np.random.default_rng(0)
+MASK = {"fc1.weight": RNG.random((30, 7)) < 0.2, "output.weight": RNG.random((10, 30)) < 0.5}
+NETWORK = Network(
+    {"fc1.weight": RNG.normal(size=(30, 7)).astype(np.float32), "bn.steps": np.array(7, np.int64)},
+    {"fc1.weight": "weight", "bn.steps": "buffer"},
+    ("fc1.weight",),
+)
+
+
+def test_a_mask_comes_back_as_it_was(tmp_path):
+    masks.save(tmp_path / "mask.npz", MASK, level=3, status="ok")
+    mask, header = masks.load(tmp_path / "mask.npz")
+    assert all(np.array_equal(mask[name], MASK[name]) and mask[name].dtype == bool for name in MASK)
+    assert header["level"] == 3
+    assert header["kept"] == {name: int(m.sum()) for name, m in MASK.items()}
+
+
+def test_a_mask_is_read_in_two_lines_of_numpy(tmp_path):
+    masks.save(tmp_path / "mask.npz", MASK)
+    file = np.load(tmp_path / "mask.npz")
+    shape = json.loads(str(file["header"]))["shapes"]["fc1.weight"]
+    bits = np.unpackbits(file["fc1.weight"], count=math.prod(shape)).astype(bool).reshape(shape)
+    assert np.array_equal(bits, MASK["fc1.weight"])
+
+
+def test_a_mask_takes_a_bit_a_weight_or_less(tmp_path):
+    masks.save(tmp_path / "mask.npz", {"w": RNG.random(1_000_000) < 0.01})
+    assert (tmp_path / "mask.npz").stat().st_size < 1_000_000 / 8 * 0.15
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        masks.save(tmp_path / f"{name}.npz", MASK, level=1)
+        weights.save(tmp_path / f"{name}.safetensors", NETWORK, status="ok", reason="")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_weights_come_back_bit_for_bit(tmp_path):
+    odd = NETWORK.with_tensors({**NETWORK.tensors, "fc1.weight": np.float32([[np.nan, -0.0, np.inf, 1e-45]])})
+    weights.save(tmp_path / "w.safetensors", odd, status="ok")
+    network, header = weights.load(tmp_path / "w.safetensors")
+    assert network.tensors["fc1.weight"].tobytes() == odd.tensors["fc1.weight"].tobytes()
+    assert network.tensors["bn.steps"] == 7
+    assert (network.roles, network.output, header["status"]) == (NETWORK.roles, NETWORK.output, "ok")
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _zero(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [_flip, _truncate, _empty, _zero, os.remove])
+@pytest.mark.parametrize("kind", ["mask.npz", "weights.safetensors"])
+def test_a_damaged_file_is_refused_by_name(tmp_path, damage, kind):
+    path = tmp_path / kind
+    masks.save(path, MASK) if kind == "mask.npz" else weights.save(path, NETWORK)
+    damage(path)
+    with pytest.raises(DamagedFile, match=kind):
+        (masks if kind == "mask.npz" else weights).load(path)
+
+
+def test_no_flipped_byte_of_weights_goes_unnoticed(tmp_path):
+    """In the header too: a status or a role that is read wrongly is as bad as a weight."""
+    path = tmp_path / "weights.safetensors"
+    weights.save(path, NETWORK, status="diverged", reason="")
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        try:
+            network, header = weights.load(path)
+        except DamagedFile:
+            continue
+        assert all(np.array_equal(network.tensors[name], a) for name, a in NETWORK.tensors.items())
+        assert (network.roles, header["status"]) == (NETWORK.roles, "diverged")
+
+
+def test_a_file_that_is_not_finished_is_not_there(tmp_path):
+    with pytest.raises(RuntimeError), replacing(tmp_path / "x.json") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_holds_no_nan(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "m.json", {"value": math.nan})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    Checkpoint(path, "one").save({"a": np.ones(3)}, {"step": 4})
+    assert Checkpoint(path, "two").load() is None
+    arrays, state = Checkpoint(path, "one").load()
+    assert state == {"step": 4} and np.array_equal(arrays["a"], np.ones(3))
+
+
+def test_a_damaged_checkpoint_is_dropped(tmp_path, capsys):
+    path = tmp_path / "checkpoint.safetensors"
+    Checkpoint(path, "one").save({"a": np.ones(3)}, {"step": 4})
+    _flip(path)
+    assert Checkpoint(path, "one").load() is None
+    assert "starting over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "one")
+    assert not checkpoint.due
+    os.kill(os.getpid(), number)
+    assert checkpoint.due
+    with pytest.raises(SystemExit) as stop:
+        checkpoint.save({"a": np.ones(3)}, {"step": 4})
+    assert stop.value.code == STOPPED
+    assert Checkpoint(tmp_path / "checkpoint.safetensors", "one").load() is not None

@@ -1,0 +1,234 @@
+"""Invariants 4, 6, 7, 8 on the supervised loop, in this process. Traps 3, 4, 9, 11-14, 19."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from lottery import batches, checkpoints, masks, tickets, training
+from lottery.enforcement import masked_step
+from lottery.preparation import splits
+from lottery.pruning import Pruning
+from lottery.rewinding import Rewind
+from lottery.seeds import stream
+from lottery.tasks import Run, supervised
+from lottery.weights import load_arrays
+
+
+@pytest.fixture
+def run(tiny, digits, tmp_path):
+    """Make a run of a task: run(task, level=6, seed=1, ...)."""
+
+    def make(task, level=0, seed=1, **more):
+        start, mask = supervised.initialise(task, stream(seed, "init")), None
+        if level:
+            mask, start = tickets.random_ticket(Pruning(), level, start, np.random.default_rng(0))
+        values = {"rewind": Rewind(), "checkpoint": tmp_path / "checkpoint.safetensors", **more}
+        return Run(start=start, mask=mask, seed=seed, name="test", data=digits, **values)
+
+    return make
+
+
+def equal(a, b):
+    """Whether two trainings ended with the same bits: weights, metrics, curve, rewind points."""
+    networks = [(a.network, b.network)]
+    networks += [(a.rewound[p][0], b.rewound[p][0]) for p in a.rewound]
+    optimizers = [(a.rewound[p][1], b.rewound[p][1]) for p in a.rewound]
+    pairs = [(x.tensors, y.tensors) for x, y in networks] + optimizers
+    return (
+        a.rewound.keys() == b.rewound.keys()
+        and all(x.keys() == y.keys() and all(x[n].tobytes() == y[n].tobytes() for n in x) for x, y in pairs)
+        and (a.metrics, a.curve, a.status) == (b.metrics, b.curve, b.status)
+    )
+
+
+VARIANTS = [
+    {},
+    {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1.0e-4}},
+    {"clip_norm": 0.5, "precision": "bfloat16"},
+    {"schedule": {"warmup": 10, "milestones": ["step20", "epoch2"]}, "length": "epoch5", "half": "a"},
+]
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+@pytest.mark.parametrize("level", [0, 6])
+def test_killed_and_resumed_at_any_step_ends_with_the_same_bits(tiny, run, changes, level, monkeypatch):
+    task = tiny(**changes)
+    first = run(task, level, rewind_points=() if level else ("epoch1", "step30"))
+    undisturbed = training.train(task, first)
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    class SavesAt(checkpoints.Checkpoint):
+        """Saves at some steps, and dies some steps after the last of them without warning."""
+
+        steps, due = 0, True
+
+        def save(self, arrays, state):
+            if state["step"] in self.saves:
+                super().save(arrays, state)
+            if state["step"] == self.dies:
+                raise Killed
+
+    monkeypatch.setattr(training, "Checkpoint", SavesAt)
+    for SavesAt.saves, SavesAt.dies in (({5}, 9), ({22, 23}, 23), ({30, 31}, 40)):
+        with pytest.raises(Killed):
+            training.train(task, first)
+    SavesAt.saves, SavesAt.dies = {}, -1
+    assert equal(training.train(task, first), undisturbed)
+
+
+def test_the_same_run_twice_gives_the_same_bits_and_another_seed_others(tiny, run):
+    task = tiny()
+    first, second = (training.train(task, run(task, 3)) for _ in range(2))
+    assert equal(first, second)
+    assert not equal(first, training.train(task, run(task, 3, seed=2)))
+
+
+def test_pruned_weights_end_as_zero(tiny, run):
+    task = tiny(optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1.0e-2})
+    made = run(task, 8)
+    trained = training.train(task, made)
+    for name, mask in made.mask.items():
+        assert np.all(trained.network.tensors[name][~mask] == 0)
+        assert np.count_nonzero(trained.network.tensors[name]) == mask.sum()
+
+
+def test_batches_are_one_seeded_permutation_an_epoch():
+    first, again, next_epoch, other = (
+        batches.order(seed, epoch, 130, 60) for seed, epoch in ((1, 0), (1, 0), (1, 1), (2, 0))
+    )
+    assert first.shape == (2, 60) and len(set(first.ravel().tolist())) == 120
+    assert torch.equal(first, again)
+    assert not torch.equal(first, next_epoch) and not torch.equal(first, other)
+
+
+def test_streams_are_separate():
+    names = ["init", "fresh", "order", "dropout", "permutation", "tie-break"]
+    assert len({stream(seed, name) for seed in (1, 2, 3) for name in names}) == 18
+    assert stream(1, "order", 2) != stream(1, "order", 12) != stream(11, "order", 2)
+
+
+def test_the_schedule_warms_up_steps_down_and_is_taken_from_where_the_recipe_says(tiny):
+    task = tiny(
+        optimizer={"name": "sgd", "lr": 1.0},
+        length="epoch3",
+        schedule={"warmup": 4, "milestones": ["epoch1"]},
+    )
+    whole = training.learning_rates(task, "start")
+    assert len(whole) == 66
+    assert whole[:5] == [0.25, 0.5, 0.75, 1.0, 1.0] and whole[21:23] == [1.0, pytest.approx(0.1)]
+    assert training.learning_rates(task, "epoch1") == whole[22:]
+    assert training.learning_rates(task, "end") == [whole[-1]] * 66
+
+
+def test_rewound_with_schedule_and_optimizer_it_is_the_same_training(tiny, run):
+    """Traps 3 and 4: going on from epoch1 with a whole mask ends as the dense run did, bit for bit;
+    with a fresh optimizer or the schedule from the start it does not."""
+    task = tiny(length="epoch3", schedule={"milestones": ["epoch2"]})
+    dense = training.train(task, run(task, rewind_points=("epoch1",)))
+    network, optimizer = dense.rewound["epoch1"]
+
+    def retrained(optimizer, *rewind):
+        made = dataclasses.replace(run(task), start=network, optimizer=optimizer, rewind=Rewind(*rewind))
+        return training.train(task, made)
+
+    def same(trained):
+        return all(np.array_equal(a, dense.network.tensors[n]) for n, a in trained.network.tensors.items())
+
+    went_on = retrained(optimizer, "epoch1", "epoch1", "rewound")
+    assert went_on.metrics["steps"] == 44 and same(went_on)
+    assert not same(retrained({}, "epoch1", "epoch1", "fresh"))
+    assert not same(retrained({}, "epoch1", "start", "fresh"))
+
+
+def test_a_rewound_optimizer_holds_nothing_for_pruned_weights(tiny, run):
+    task = tiny()
+    dense = training.train(task, run(task, rewind_points=("epoch1",)))
+    model, _ = training.build(task)
+    optimizer = training.make_optimizer(model, task["optimizer"])
+    mask = run(task, 5).mask
+    training.load_optimizer(model, optimizer, dense.rewound["epoch1"][1], mask)
+    masked_step(model, mask, optimizer, None)
+    for name, parameter in model.named_parameters():
+        if name in mask:
+            moments = optimizer.state[parameter]["exp_avg"].numpy()
+            assert np.all(moments[~mask[name]] == 0) and np.any(moments[mask[name]])
+
+
+def test_early_stopping_looks_at_the_validation_split_only(tiny, run, digits):
+    """Trap 13: what is reported early is chosen by validation loss, never by the test set."""
+    curve = [
+        {"step": 0, "validation_loss": 0.1, "test_accuracy": 0.1, "train_accuracy": None},
+        {"step": 10, "validation_loss": 0.9, "test_accuracy": 0.99, "train_accuracy": 0.5},
+        {"step": 20, "validation_loss": 0.5, "test_accuracy": 0.70, "train_accuracy": 0.8},
+        {"step": 30, "validation_loss": 0.6, "test_accuracy": 0.95, "train_accuracy": 0.9},
+    ]
+    found = training.early_stop(curve)
+    assert (found["early_stop_step"], found["early_stop_test_accuracy"]) == (20, 0.70)
+    task = tiny(validation=0)
+    trained = training.train(task, run(task))
+    assert not [key for key in trained.metrics if key.startswith("early_stop")]
+    assert trained.metrics["test_accuracy"] == trained.curve[-1]["test_accuracy"]  # the last, not the best
+
+
+def test_validation_test_and_halves_do_not_overlap(digits):
+    arrays, _ = load_arrays(digits)
+    held = splits(arrays, None, 117)[1]
+    assert len(held) == 117 and not set(held) & set(splits(arrays, None, 117)[0])
+    halves = [splits(arrays, half, 0)[0] for half in "ab"]
+    assert not set(halves[0]) & set(halves[1]) and len(halves[0]) == len(halves[1]) == 1437 // 2
+    counts = [np.bincount(arrays["train_labels"][half]) for half in halves]
+    assert np.abs(counts[0] - counts[1]).max() <= 1
+    train = {image.tobytes() for image in arrays["train_images"]}
+    assert not any(image.tobytes() in train for image in arrays["test_images"])
+
+
+def test_a_loss_that_is_not_finite_is_a_recorded_result(tiny, run):
+    task = tiny(optimizer={"name": "sgd", "lr": 1.0e30})
+    trained = training.train(task, run(task, rewind_points=("epoch1",)))
+    assert trained.status == "diverged" and trained.reason == "loss not finite at step 11"
+    assert trained.metrics["test_accuracy"] == 0.1
+    assert set(trained.rewound) == {"epoch1"}
+
+
+def test_a_network_the_input_does_not_reach_is_a_recorded_result(tiny, run):
+    task = tiny()
+    made = run(task, 2)
+    mask = {**made.mask, "fc2.weight": np.zeros((100, 300), bool)}
+    made = dataclasses.replace(
+        made, mask=mask, start=made.start.with_tensors(masks.apply(mask, made.start.tensors))
+    )
+    trained = training.train(task, made)
+    assert (trained.status, trained.reason) == ("collapsed", "no weights left in fc2.weight")
+    assert trained.metrics["test_accuracy"] == 0.1 and trained.metrics["steps"] == 0
+
+
+def test_evaluation_changes_nothing(tiny, run):
+    often, seldom = tiny(evaluate_every="step1"), tiny(evaluate_every="epoch2")
+    a, b = (training.train(task, run(task, 4)) for task in (often, seldom))
+    assert all(np.array_equal(a.network.tensors[n], b.network.tensors[n]) for n in a.network.tensors)
+    assert a.metrics["test_accuracy"] == b.metrics["test_accuracy"]
+    assert math.isclose(
+        np.mean([row["train_loss"] for row in a.curve[1:]]), b.curve[-1]["train_loss"], rel_tol=1e-5
+    )
+
+
+def test_lenet_has_the_paper_s_parameter_count(tasks):
+    network = supervised.initialise(tasks["mnist-lenet"], 1)
+    assert network.parameters == 266_610
+    assert network.output == ("output.weight", "output.bias")
+    assert set(network.roles.values()) == {"weight", "bias"}
+
+
+def test_numbers_change_only_with_the_results_version(tiny, run):
+    """If this fails, a change of code changed results: raise RESULTS_VERSION and set the new numbers."""
+    from lottery import RESULTS_VERSION
+
+    task = tiny()
+    trained = training.train(task, run(task, 5))
+    norm = float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in trained.network.tensors.values())))
+    found = (RESULTS_VERSION, norm, trained.metrics["train_loss"])
+    assert found == (1, pytest.approx(10.495, rel=1e-3), pytest.approx(1.287, rel=1e-2))

@@ -1,0 +1,404 @@
+"""Snakemake itself: what is shared, what runs again, what a kill leaves, what bad input does."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from conftest import REPO, Workspace
+from lottery import masks
+from lottery.lineage import find_tickets
+
+ALL = {"tables": 1, "figure": 1}
+
+
+def contents(folder):
+    """File -> content of all results under a folder, less what tells how a run came about."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file() and path.suffix in (".safetensors", ".npz", ".csv", ".json"):
+            content = path.read_bytes()
+            if path.name == "metrics.json":
+                metrics = json.loads(content)
+                del metrics["provenance"]
+                content = json.dumps(metrics).encode()
+            found[str(path.relative_to(folder))] = content
+    return found
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The tiny study, run once."""
+    workspace = Workspace(tmp_path_factory.mktemp("done") / "workspace")
+    workspace.write()
+    workspace.snakemake()
+    return workspace
+
+
+@pytest.fixture
+def finished(done, tmp_path):
+    """A copy of the tiny study after its run, to change."""
+    workspace = Workspace(tmp_path / "workspace")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(done.path / name, workspace.path / name, dirs_exist_ok=True)
+    return workspace
+
+
+# --- what is shared
+
+
+def test_sources_recipes_and_targets_share_their_runs(workspace):
+    """Two sources, two recipes and two targets: the addresses of the design, counted."""
+    tasks, recipes = ("tiny", "tiny-b"), ("a", "b")
+    rewinds = {"a": {"weights": "epoch1"}, "b": {"weights": "init"}}
+    entries = {name: {"output": False, "rewind": rewinds[name]} for name in recipes}
+    (workspace.path / "config/recipes/two.yaml").write_text(yaml.safe_dump(entries))
+    curves = [
+        {"task": target, "source": source, "recipe": recipe, "ticket": ticket}
+        for target in tasks
+        for source in tasks
+        for recipe in recipes
+        for ticket in ("winning", "random", "kept-fresh")
+    ]
+    for number, curve in enumerate(curves):
+        curve["name"] = f"c{number}"
+    seeds, levels = 3, 4
+    workspace.study |= {"seeds": [1, 2, 3], "levels": levels, "curves": curves, "figures": []}
+    lineages = 2 * 2 * seeds
+    assert workspace.planned() == {
+        "data": 1,
+        "train_dense_tiny": seeds,  # one dense run serves both recipes
+        "train_dense_tiny-b": seeds,
+        "prune": lineages * (levels + 1),
+        "train_level": lineages * levels,  # a lineage serves both targets
+        "train_ticket": (2 * 2 + 2 * 2 * 2) * seeds * levels,  # 4 transfers, 8 kept masks
+        "train_random": 2 * seeds * levels,  # one for each target, whatever source and recipe
+        "tables": 1,
+    }
+
+
+def test_only_levels_that_are_evaluated_are_trained_beside_a_lineage(workspace):
+    workspace.study |= {"levels": 6, "evaluate": [1, 3, 6]}
+    planned = workspace.planned()
+    assert planned["train_level"] == 2 * 6 and planned["train_random"] == 2 * 3
+
+
+# --- what runs again
+
+
+def test_nothing_changed_nothing_runs(finished):
+    assert finished.planned() == {}
+
+
+def test_one_more_level_runs_that_level_only(finished):
+    finished.study["levels"] = 3
+    assert finished.planned() == {"prune": 2, "train_level": 2, "train_random": 2, **ALL}
+    runs = finished.planned_runs()
+    assert "results/lineage/tiny/imp/seed1/level03/metrics.json" in runs
+    assert "results/lineage/tiny/imp/seed1/level02/weights.safetensors" not in runs
+    before = contents(finished.path / "results/lineage")
+    finished.snakemake()
+    after = contents(finished.path / "results/lineage")
+    assert all(after[name] == content for name, content in before.items())
+    assert finished.planned() == {}
+
+
+def test_one_more_seed_runs_that_seed_only(finished):
+    finished.study["seeds"] = [1, 2, 5]
+    lineage = {"prune": 3, "train_level": 2, "train_random": 2}
+    assert finished.planned() == {"train_dense_tiny": 1, **lineage, **ALL}
+    assert not [name for name in finished.planned_runs() if "seed1" in name or "seed2" in name]
+
+
+def test_a_task_s_learning_rate_runs_that_task_only(finished):
+    finished.study["curves"].append({"name": "b", "task": "tiny-b", "recipe": "imp"})
+    finished.write()
+    finished.snakemake()
+    finished.tasks["tiny-b"]["optimizer"] = {"name": "adam", "lr": 2.0e-3}
+    assert finished.planned() == {"train_dense_tiny-b": 2, "prune": 6, "train_level": 4, **ALL}
+
+
+def test_a_figure_s_title_draws_that_figure_only(finished):
+    finished.study["figures"].append({"name": "other", "kind": "layers", "curves": ["winning"]})
+    finished.write()
+    finished.snakemake()
+    finished.study["figures"][0]["title"] = "another title"
+    assert finished.planned() == {"figure": 1}
+    finished.study["figures"][0]["title"] = "a title"
+    finished.study["curves"][0]["label"] = "winning ticket"
+    assert finished.planned() == {"figure": 2}
+
+
+def test_a_recipe_s_rewind_runs_its_lineages_but_no_dense_run(finished):
+    path = finished.path / "config/recipes/magnitude.yaml"
+    path.write_text(path.read_text().replace("imp:\n", "imp:\n  rewind: {weights: init}\n", 1))
+    planned = finished.planned()
+    assert "train_dense_tiny" not in planned and "train_random" not in planned
+    assert planned["train_level"] == 4
+
+
+def test_touched_files_of_the_same_content_run_nothing(finished):
+    """Any file, of any size: results, config, scripts, the library."""
+    for path in [path for name in ("results", "config", "workflow_scripts", "rules") for path in
+                 (finished.path / name).rglob("*")]:  # fmt: skip
+        os.utime(path)
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("train_level.py", '"""Rule', '"""A rule'),
+        ("lottery/training.py", '"""Train one network', '"""Do train one network'),
+        ("lottery/pruning.py", "def prune(", "# a comment\ndef prune("),
+        ("lottery/figures.py", '"""What one figure', '# a comment\n    """From what one figure'),
+    ],
+)
+def test_a_comment_or_docstring_runs_nothing(finished, file, old, new):
+    path = finished.path / "workflow_scripts" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert finished.planned() == {}
+
+
+def test_changed_drawing_code_draws_again_and_trains_nothing(finished):
+    path = finished.path / "workflow_scripts/lottery/figures.py"
+    path.write_text(path.read_text().replace('"font.size": 8', '"font.size": 9'))
+    assert finished.planned() == {"figure": 1}
+
+
+def test_a_raised_results_version_runs_everything(finished):
+    path = finished.path / "workflow_scripts/lottery/__init__.py"
+    path.write_text(path.read_text().replace("RESULTS_VERSION = 1", "RESULTS_VERSION = 2"))
+    planned = finished.planned()
+    assert planned["train_dense_tiny"] == 2 and planned["prune"] == 6 and planned["train_random"] == 4
+
+
+def test_another_study_takes_up_the_runs_there_are(finished):
+    other = finished.study | {"study": "other", "seeds": [2], "levels": 1}
+    (finished.path / "config/studies/other.yaml").write_text(yaml.safe_dump(other))
+    assert finished.planned("--configfile", "config/studies/other.yaml") == ALL
+
+
+# --- what is made
+
+
+def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path, digits):
+    """Invariant 6, and that a forked and a plain process give the same bits."""
+    (tmp_path / "results/data").mkdir(parents=True)
+    shutil.copy(digits, tmp_path / "results/data/digits.safetensors")
+    find_tickets(tmp_path, tiny(), "imp", recipes["imp"], seed=1, levels=2)
+    made = contents(tmp_path / "results/lineage/tiny/imp/seed1")
+    asked = contents(done.path / "results/lineage/tiny/imp/seed1")
+    shared = made.keys() & asked.keys()
+    assert {f"level0{level}/{name}" for level in (1, 2) for name in ("mask.npz", "metrics.json")} <= shared
+    assert all(made[name] == asked[name] for name in shared)
+    dense = "results/dense/tiny/seed1"
+    assert contents(tmp_path / dense) == contents(done.path / dense)
+
+
+def test_a_run_keeps_masks_and_numbers_and_no_weights(done):
+    files = contents(done.path / "results/lineage/tiny/imp/seed1")
+    assert sorted(files) == [
+        *(
+            f"level0{k}/{n}"
+            for k in (1, 2)
+            for n in ("curve.csv", "mask.npz", "metrics.json", "pruning.json")
+        ),
+        "level03/mask.npz",
+        "level03/pruning.json",
+    ]
+    assert not list((done.path / "results").rglob("*.part")) + list(
+        (done.path / "results").rglob("checkpoint*")
+    )
+    metrics = json.loads((done.path / "results/lineage/tiny/imp/seed1/level02/metrics.json").read_text())
+    assert metrics["kept"] == round(50_200 * 0.8**2) and metrics["prunable"] == 50_200
+    assert metrics["fraction_pruned_of_all"] < metrics["fraction_pruned"] == pytest.approx(0.36)
+    assert set(metrics["provenance"]) == {"seconds", "peak_memory_bytes", "host", "device", "versions"}
+
+
+def test_masks_of_a_lineage_are_nested_and_one_shot_masks_too(finished):
+    finished.study["curves"].append({"name": "oneshot", "task": "tiny", "recipe": "oneshot"})
+    finished.write()
+    finished.snakemake()
+    for recipe, last in (("imp", 3), ("oneshot", 2)):
+        folder = finished.path / f"results/lineage/tiny/{recipe}/seed1"
+        found = [masks.load(folder / f"level0{level}/mask.npz")[0] for level in range(1, last + 1)]
+        for level, (larger, smaller) in enumerate(itertools.pairwise(found), 2):
+            assert masks.kept(smaller) == round(50_200 * 0.8**level)
+            assert all(not np.any(smaller[name] & ~larger[name]) for name in smaller)
+
+
+def test_all_ticket_kinds_and_rewinds_end_in_a_table_and_a_report(finished):
+    """The six kinds, layerwise scope, learning-rate rewinding, fine-tuning, a transfer, every figure."""
+    kinds = ("winning", "random", "kept-fresh", "layer-rewound", "layer-fresh", "global-rewound")
+    curves = [{"name": kind, "task": "tiny", "recipe": "imp", "ticket": kind} for kind in kinds]
+    recipes = ("layerwise", "lr-rewinding", "fine-tuning")
+    curves += [{"name": recipe, "task": "tiny", "recipe": recipe} for recipe in recipes]
+    curves.append({"name": "transfer", "task": "tiny", "source": "tiny-b", "recipe": "imp-no-output"})
+    names = [curve["name"] for curve in curves]
+    figures = [{"name": kind, "kind": kind, "curves": names} for kind in ("metric", "difference")]
+    figures += [{"name": "learning", "kind": "learning", "curves": names, "levels": [0, 2]}]
+    figures += [{"name": kind, "kind": kind, "curves": ["winning"]} for kind in ("layers", "movement")]
+    finished.study |= {"curves": curves, "figures": figures, "seeds": [1]}
+    finished.write()
+    finished.snakemake()
+    rows = (finished.path / "results/tables/tiny/runs.csv").read_text().splitlines()
+    own = 1 + len(recipes)
+    assert len(rows) == 1 + own * 3 + (len(curves) - own) * 2
+    assert {f"{f['name']}.{s}" for f in figures for s in ("svg", "png")} <= {
+        path.name for path in (finished.path / "results/figures/tiny").iterdir()
+    }
+    finished.snakemake("--report", "report.html")
+    report = (finished.path / "report.html").read_text()
+    assert all(f"{figure['name']}.svg" in report for figure in figures)
+    finished.study["levels"] = 3  # trained weights that later levels start from are kept
+    assert finished.planned()["train_level_kept"] == 2
+    assert not [name for name in finished.planned_runs() if "/fine-tuning/seed1/level02" in name]
+
+
+def test_divergence_and_collapse_are_rows_not_crashes(workspace):
+    workspace.tasks["tiny"]["optimizer"] = {"name": "sgd", "lr": 1.0e30}
+    workspace.tasks["tiny-b"]["length"] = "step3"
+    rate = {"harsh": {"rate": 0.99, "rewind": {"weights": "init"}}}
+    (workspace.path / "config/recipes/harsh.yaml").write_text(yaml.safe_dump(rate))
+    workspace.tasks["tiny-b"]["rewind_points"] = []
+    curves = [
+        {"name": "diverges", "task": "tiny", "recipe": "imp"},
+        {"name": "collapses", "task": "tiny-b", "recipe": "harsh"},
+        {"name": "random", "task": "tiny-b", "recipe": "harsh", "ticket": "random"},
+    ]
+    workspace.study |= {"curves": curves, "seeds": [1], "levels": 3}
+    workspace.study["figures"][0]["curves"] = ["diverges", "collapses", "random"]
+    workspace.write()
+    workspace.snakemake()
+    text = (workspace.path / "results/tables/tiny/runs.csv").read_text().splitlines()
+    rows = [dict(zip(text[0].split(","), line.split(","), strict=False)) for line in text[1:]]
+    diverged = [row for row in rows if row["curve"] == "diverges"]
+    assert [row["status"] for row in diverged] == ["diverged"] * 4
+    assert {float(row["value"]) for row in diverged} == {0.1}
+    assert diverged[2]["reason"].startswith("lineage: loss not finite at step")
+    last = next(row for row in rows if row["curve"] == "collapses" and row["level"] == "3")
+    assert (
+        last["status"] == "collapsed" and float(last["value"]) == 0.1 and "no weights left" in last["reason"]
+    )
+
+
+# --- what a kill leaves
+
+
+def training_processes(snakemake):
+    """The Snakemake process, the scripts of its trainings, and the forked trainings themselves."""
+    tree = [snakemake, *snakemake.children(recursive=True)]
+    named = {}
+    for process in tree:
+        try:
+            named[process] = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+    scripts = [p for p, line in named.items() if "/scripts/tmp" in line and "sh -c" not in line]
+    warm = [p for p, line in named.items() if "lottery.warm" in line]
+    forked = [p for p in warm if p.ppid() in {other.pid for other in warm}]
+    return scripts, forked
+
+
+def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
+    changes = {"length": "epoch400", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
+    workspace.tasks["tiny"] |= changes
+    workspace.write()
+    target = "results/dense/tiny/seed1/metrics.json"
+    workspace.snakemake("--", target)
+    undisturbed = contents(workspace.path / "results/dense")
+    shutil.rmtree(workspace.path / "results/dense")
+
+    rng, kills, resumed = random.Random(0), 0, 0
+    environment = {**os.environ, "LOTTERY_CHECKPOINT_MINUTES": "0.002"}
+    while kills < 10:
+        run = subprocess.Popen(
+            workspace.command("--", target),
+            cwd=workspace.path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        snakemake = psutil.Process(run.pid)
+        while run.poll() is None and not training_processes(snakemake)[1]:
+            time.sleep(0.05)
+        assert run.poll() is None, "the training ended before ten kills"
+        time.sleep(rng.uniform(0, 0.4))
+        scripts, forked = training_processes(snakemake)
+        for victim in rng.choice([scripts, forked, [snakemake]]):
+            victim.send_signal(signal.SIGKILL)
+            kills += 1
+        run.wait(60)
+        psutil.wait_procs(forked, timeout=60)
+        resumed += (workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors").exists()
+        assert not (workspace.path / target).exists()
+        workspace.snakemake("--unlock")
+    workspace.snakemake("--", target, env=environment)
+    assert contents(workspace.path / "results/dense") == undisturbed
+    assert resumed > 5
+
+
+def test_sigterm_saves_and_the_next_run_goes_on(workspace):
+    workspace.tasks["tiny"] |= {"length": "epoch300", "evaluate_every": "epoch1"}
+    workspace.write()
+    target = "results/dense/tiny/seed1/metrics.json"
+    run = subprocess.Popen(workspace.command("--", target), cwd=workspace.path, stderr=subprocess.PIPE)
+    snakemake = psutil.Process(run.pid)
+    while not (scripts := training_processes(snakemake)[0]) or not training_processes(snakemake)[1]:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    scripts[0].send_signal(signal.SIGTERM)
+    assert run.wait(60) == 1
+    assert "stopped; the state is in" in (workspace.path / "results/logs/dense/tiny/seed1.log").read_text()
+    workspace.snakemake("--", target)
+    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 300 * 22
+
+
+def test_nothing_is_left_running(done):
+    time.sleep(2)
+    found = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
+    assert not [line for line in found if str(done.path) in " ".join(line)]
+
+
+# --- bad input
+
+
+def test_bad_config_is_one_line_and_exit_code_1_before_any_job(workspace):
+    workspace.study["sedes"] = [1]
+    workspace.write()
+    said = workspace.snakemake(check=False)
+    assert said.returncode == 1
+    lines = [line for line in said.stderr.splitlines() if not line.startswith("Using workflow specific")]
+    assert lines == ["error: study tiny: unknown key 'sedes'; did you mean 'seeds'?"]
+    assert not (workspace.path / "results").exists()
+
+
+def test_a_damaged_mask_is_refused_and_named(finished):
+    path = finished.path / "results/lineage/tiny/imp/seed1/level02/mask.npz"
+    path.write_bytes(path.read_bytes()[:-30])
+    (finished.path / "results/lineage/tiny/imp/seed1/level02/metrics.json").unlink()
+    (finished.path / "results/tables/tiny/runs.csv").unlink()
+    said = finished.snakemake(check=False)
+    assert said.returncode == 1
+    log = (finished.path / "results/logs/lineage/tiny/imp/seed1/level02.log").read_text()
+    assert log.startswith("error: results/lineage/tiny/imp/seed1/level02/mask.npz: is damaged or truncated")
+    assert not (path.parent / "metrics.json").exists()
+
+
+def test_the_default_study_and_all_others_plan(workspace):
+    shutil.copy(REPO / "config/config.yaml", workspace.path / "config/config.yaml")
+    said = workspace.snakemake("-n", "--quiet", "rules")
+    assert "train_level" in said.stdout + said.stderr
+    for path in (workspace.path / "config/studies").rglob("*.yaml"):
+        workspace.snakemake("-n", "--quiet", "rules", "--configfile", str(path))
