@@ -29,7 +29,12 @@ SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_N
 
 
 def start() -> None:
-    """Start the warm process as a child of this one, with which it ends; set LOTTERY_WARM."""
+    """Start the warm process as a child of this one, with which it ends; set LOTTERY_WARM.
+
+    If it is set already (LOTTERY_WARM=off, say) nothing is started.
+    """
+    if VARIABLE in os.environ:
+        return
     folder = tempfile.mkdtemp(prefix="lottery-")  # readable by this user only
     if len(folder) > 90:  # the system allows a socket's path 108 bytes
         return
