@@ -130,14 +130,9 @@ def _difference(plot: Plot) -> None:
     x = plot.fraction_axis(summary)
     for name, (label, number) in plot.curves.items():
         rows = summary[summary["curve"] == name]
-        low, high = (
-            rows["difference"] - rows["difference_ci_low"],
-            rows["difference_ci_high"] - rows["difference"],
-        )
-        errors = np.stack([low, high])
-        plot.axes.errorbar(
-            rows[x], rows["difference"], yerr=errors, **_look(number), label=label, capsize=1.5
-        )
+        mean = rows["difference"]
+        errors = np.stack([mean - rows["difference_ci_low"], rows["difference_ci_high"] - mean]).clip(0)
+        plot.axes.errorbar(rows[x], mean, yerr=errors, **_look(number), label=label, capsize=1.5)
     plot.axes.axhline(0, color="grey", linestyle="--", linewidth=0.8)
     plot.axes.set_ylabel(f"{_name(summary['metric'].iloc[0])}, minus random")
 
