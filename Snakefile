@@ -1,13 +1,14 @@
-import sys
-from pathlib import Path
-
 from snakemake.utils import min_version
 
 min_version("9.0")
 
-if "study" not in config:
+# a study named by --configfile stands alone: nothing of the default one is mixed into it
+if not workflow.overwrite_configfiles:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+report: "report/workflow.rst"
 
 
 include: "rules/common.smk"

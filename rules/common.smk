@@ -1,6 +1,5 @@
 """The validated study, and what the rules look up in it."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from lottery import RESULTS_VERSION, plugins, warm
 from lottery.errors import InputError
 from lottery.provenance import code_of
 from lottery.study import dense, ladders, lineage, pruning_of, read_study, training_settings
-from lottery.tickets import RANDOM
 
 try:
     study = read_study(config, Path(workflow.basedir) / "config")

@@ -384,6 +384,16 @@ def test_bad_config_is_one_line_and_exit_code_1_before_any_job(workspace):
     assert not (workspace.path / "results").exists()
 
 
+def test_a_study_given_by_file_stands_alone(workspace):
+    """Nothing it leaves out is taken from the default study."""
+    workspace.write()
+    (workspace.path / "half.yaml").write_text("levels: 3\n")
+    said = workspace.snakemake("-n", "--configfile", "half.yaml", check=False)
+    assert said.returncode == 1 and "error: study None: 'study' is a required property" in said.stderr
+    overridden = workspace.snakemake("-n", "--quiet", "rules", "--config", "levels=5")
+    assert "train_level" in overridden.stdout + overridden.stderr
+
+
 def test_a_damaged_mask_is_refused_and_named(finished):
     path = finished.path / "results/lineage/tiny/imp/seed1/level02/mask.npz"
     path.write_bytes(path.read_bytes()[:-30])

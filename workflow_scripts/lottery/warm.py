@@ -60,7 +60,10 @@ def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     with open(log, "w") as file:
         socket.send_fds(connection, [len(request).to_bytes(8, "big")], [file.fileno()])
     connection.sendall(request)
-    answer = connection.recv(1)
+    try:
+        answer = connection.recv(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(answer[0] if answer else f"{stage}: the process died; see {log}")
 
 
@@ -119,10 +122,10 @@ class _Handler(socketserver.BaseRequestHandler):
         self.request.send(bytes([status]))
 
     def _obey(self) -> None:
-        """Pass on the script's signals; die with it."""
+        """Pass on the script's signals; when the script has died, save and stop."""
         while self.request.recv(4):
             os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
