@@ -25,6 +25,7 @@ rule all:
     input:
         tables=table_paths(),
         figures=figure_paths(),
+        weights=weight_paths(),
 
 
 onstart:

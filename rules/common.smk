@@ -109,5 +109,13 @@ def figure_paths():
     ]
 
 
+def weight_paths():
+    """The final weights of every level of the study's lineages, if it keeps them."""
+    if not study.keep_weights:
+        return []
+    own = [name for name, curve in study.curves.items() if curve.own]
+    return [f"{run}/weights.safetensors" for run in study.runs(own)]
+
+
 def table_paths():
     return [f"results/tables/{study.name}/{name}.csv" for name in ("runs", "summary", "layers")]

@@ -189,6 +189,14 @@ def test_another_study_takes_up_the_runs_there_are(finished):
     assert finished.planned("--configfile", "config/studies/other.yaml") == ALL
 
 
+def test_weights_are_kept_when_the_study_says_so(finished):
+    finished.study["keep_weights"] = True
+    assert finished.planned()["train_level_kept"] == 4  # they are gone, so they are trained again
+    finished.snakemake()
+    assert len(list((finished.path / "results/lineage/tiny/imp").rglob("weights.safetensors"))) == 4
+    assert finished.planned() == {}
+
+
 # --- what is made
 
 
