@@ -7,7 +7,20 @@ from lottery.enforcement import masked_step
 from torch import nn
 from torch.nn import functional as F
 
+
+class Drifting(torch.optim.SGD):
+    """An optimizer that moves every weight, whatever its gradient: noise, decay to a mean, averaging."""
+
+    @torch.no_grad()
+    def step(self):
+        super().step()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.add_(0.01)
+
+
 OPTIMIZERS = {
+    "drifting": lambda p: Drifting(p, lr=0.1),
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
     "momentum": lambda p: torch.optim.SGD(
         p, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True, fused=True
