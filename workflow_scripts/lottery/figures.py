@@ -101,7 +101,8 @@ def draw(
         KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
         axes.set_title(figure["title"])
         handles, names = axes.get_legend_handles_labels()
-        canvas.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+        columns = 2 if max(map(len, names)) < 28 else 1
+        canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
         for suffix in ("svg", "png"):
             with replacing(outputs[suffix]) as part:
                 metadata = {"Date": None} if suffix == "svg" else {}
