@@ -20,7 +20,7 @@ from .files import replacing
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*"  # one fewer, so that more curves than colours still differ
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -96,6 +96,8 @@ def draw(
     outputs: Mapping[str, str],
 ) -> None:
     """Draw one figure of the kind it names, from the study's tables."""
+    if len({number % len(COLOURS) for _, number in curves.values()}) < len(curves):
+        curves = {name: (label, place) for place, (name, (label, _)) in enumerate(curves.items())}
     with plt.rc_context(STYLE):
         canvas, axes = plt.subplots(figsize=(3.5, 2.9), layout="constrained")
         KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
