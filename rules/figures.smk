@@ -10,6 +10,7 @@ rule figure:
             f"results/figures/{study.name}/{{figure}}.svg",
             caption="../report/figure.rst",
             category=study.name,
+            subcategory="figures",
             labels={"figure": "{figure}"},
         ),
         png=f"results/figures/{study.name}/{{figure}}.png",

@@ -5,7 +5,12 @@ rule tables:
         masks=study.next_masks(),
     output:
         runs=f"results/tables/{study.name}/runs.csv",
-        summary=f"results/tables/{study.name}/summary.csv",
+        summary=report(
+            f"results/tables/{study.name}/summary.csv",
+            caption="../report/summary.rst",
+            category=study.name,
+            subcategory="tables",
+        ),
         layers=f"results/tables/{study.name}/layers.csv",
     log:
         f"results/logs/tables/{study.name}.log",
