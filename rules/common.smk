@@ -10,6 +10,7 @@ from lottery import RESULTS_VERSION, plugins, warm
 from lottery.errors import InputError
 from lottery.provenance import code_of
 from lottery.study import dense, ladders, lineage, pruning_of, read_study, training_settings
+from lottery.tickets import CONTROLS, WINNING
 
 try:
     study = read_study(config, Path(workflow.basedir) / "config")
@@ -30,6 +31,7 @@ wildcard_constraints:
     task=one_of(study.tasks),
     source=one_of(study.tasks),
     recipe=one_of(study.recipes),
+    ticket=one_of((WINNING, *CONTROLS)),
     seed=r"\d+",
     level=r"\d\d",
 

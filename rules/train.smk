@@ -1,6 +1,7 @@
 for _task in study.tasks:
 
     rule:
+        """The dense run of a task and seed: level 0 of all its lineages, and their rewind points."""
         name:
             f"train_dense_{_task}"
         input:
