@@ -1,7 +1,7 @@
 """One replicate seed, several separately seeded streams.
 
-Streams in use: `init`, `fresh` (a control's weights), `output` (a transferred ticket's new output
-layer), `order` (of the data), `dropout` and augmentation, `permutation` (of a mask), `tie-break`.
+Streams in use: `init`; `fresh` (weights of controls and random tickets, a transfer's output layer; one
+draw for each level); `order` (of the data); `dropout`; `permutation` (of a mask); `tie-break`.
 The data order depends on the seed alone, so at a given seed every ticket of every level sees the
 same batches and differences between tickets are paired.
 """
