@@ -4,20 +4,45 @@ A training saves it every LOTTERY_CHECKPOINT_MINUTES (5) and when it is told to 
 SIGUSR2; then it exits with code 143 and the next run goes on from there.
 """
 
+import hashlib
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import DamagedFile
+from .files import checksum
+from .tasks import Run, Task
 from .weights import load_arrays, save_arrays
 
 STOPPED = 128 + signal.SIGTERM
+_told_to_stop = False
+
+
+def _stop(number: int, frame: object) -> None:
+    global _told_to_stop
+    _told_to_stop = True
+
+
+def identity(task: Task, run: Run) -> str:
+    """What makes a training this one: its task, seed, rewind, and what it starts from."""
+    start = checksum(dict(run.start.tensors) | {f"optimizer {k}": a for k, a in run.optimizer.items()})
+    said = [task, run.seed, asdict(run.rewind), run.rewind_points, start, checksum(run.mask or {})]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def exit_if_stopped() -> None:
+    """Leave, once all is saved, if this process was told to stop."""
+    if _told_to_stop:
+        print("stopped; the state is saved", file=sys.stderr)
+        sys.exit(STOPPED)
 
 
 class Checkpoint:
@@ -27,16 +52,12 @@ class Checkpoint:
         self.path, self.identity = path, identity
         self.interval = 60 * float(os.environ.get("LOTTERY_CHECKPOINT_MINUTES", "5"))
         self.saved = time.monotonic()
-        self.stopping = False
         for number in (signal.SIGTERM, signal.SIGUSR2):
-            signal.signal(number, self._stop)
-
-    def _stop(self, number: int, frame: object) -> None:
-        self.stopping = True
+            signal.signal(number, _stop)
 
     @property
     def due(self) -> bool:
-        return self.stopping or time.monotonic() - self.saved > self.interval
+        return _told_to_stop or time.monotonic() - self.saved > self.interval
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Arrays and state of the last save of this very training, or None; a damaged one is dropped."""
@@ -50,9 +71,5 @@ class Checkpoint:
         return (arrays, header["state"]) if header["identity"] == self.identity else None
 
     def save(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Write the state; if the training was told to stop, exit."""
         save_arrays(self.path, arrays, {"identity": self.identity, "state": state})
         self.saved = time.monotonic()
-        if self.stopping:
-            print(f"stopped; the state is in {self.path}", file=sys.stderr)
-            sys.exit(STOPPED)

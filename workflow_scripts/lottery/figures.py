@@ -153,7 +153,7 @@ def _layers(plot: Plot) -> None:
 
 
 def _learning(plot: Plot) -> None:
-    """The metric against the training step at chosen levels, mean over seeds."""
+    """The metric against the training step at chosen levels, mean over seeds; many rows are drawn as 100."""
     runs = plot.table("runs")
     metric = runs["metric"].iloc[0]
     for style, level in zip(cycle(["-", "--", ":", "-."]), plot.spec["levels"], strict=False):
@@ -163,10 +163,12 @@ def _learning(plot: Plot) -> None:
             curves = [curve for curve in curves if metric in curve]  # a run that was not trained has none
             if not curves:
                 continue
-            mean = pd.concat(curves).groupby("step")[metric].mean()
+            rows_a_point = -(-max(map(len, curves)) // 100)
+            points = [curve.groupby(curve.index // rows_a_point)[["step", metric]].mean() for curve in curves]
+            mean = pd.concat(points).groupby(level=0).mean()  # a point's steps may differ between seeds
             legend = f"{label}, {rows['remaining'].mean():.3g} %"
             colour = _look(number)["color"]
-            plot.axes.plot(mean.index, mean.to_numpy(), color=colour, linestyle=style, label=legend)
+            plot.axes.plot(mean["step"], mean[metric], color=colour, linestyle=style, label=legend)
     plot.axes.set_xlabel("training step")
     plot.axes.set_ylabel(_name(metric))
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .stages import prune, train_dense, train_level
+from . import plugins
+from .stages import prune, run, train_dense, train_level
 from .study import dense, lineage, pruning_of, training_settings
 
 
@@ -22,9 +23,14 @@ def find_tickets(
     """
     start = root / dense(task["name"], seed)
     point = start / f"{recipe['rewind']['weights']}.safetensors"
-    inputs = {"data": str(root / f"results/data/{task['dataset']}.safetensors")}
+    data = plugins.find("tasks", task["family"]).data(task)
+    inputs = {"data": str(root / f"results/data/{data}.safetensors")} if data else {}
 
-    train_dense(training_settings(task, seed, 0, "dense"), inputs, _outputs(start, init="init.safetensors"))
+    run(
+        train_dense(
+            training_settings(task, seed, 0, "dense"), inputs, _outputs(start, init="init.safetensors")
+        )
+    )
     trained, began = start, start / "init.safetensors"
     mask: dict[str, str] = {}
     for level in range(1, levels + 1):
@@ -36,7 +42,7 @@ def find_tickets(
         )
         mask = {"mask": str(folder / "mask.npz")}
         settings = training_settings(task, seed, level, "winning", recipe=name, rewind=recipe["rewind"])
-        train_level(settings, {"start": str(point), **mask, **inputs}, _outputs(folder))
+        run(train_level(settings, {"start": str(point), **mask, **inputs}, _outputs(folder)))
         trained, began = folder, point
 
 

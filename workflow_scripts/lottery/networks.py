@@ -11,10 +11,10 @@ from .weights import Network
 NORMALISATION = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-def to_network(model: nn.Module, output: str) -> Network:
+def to_network(model: nn.Module, *outputs: str) -> Network:
     """Copy a model's tensors out and tell what each is; a tied parameter counts once.
 
-    output: name of the module that is the output layer
+    outputs: names of the modules that are the output layer
     """
     parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     roles = {}
@@ -29,7 +29,7 @@ def to_network(model: nn.Module, output: str) -> Network:
     return Network(
         tensors={name: to_array(tensor) for name, tensor in (parameters | buffers).items()},
         roles={name: roles[name] for name in parameters} | dict.fromkeys(buffers, "buffer"),
-        output=tuple(name for name in parameters if name.startswith(f"{output}.")),
+        output=tuple(name for name in parameters if name.startswith(tuple(f"{o}." for o in outputs))),
     )
 
 

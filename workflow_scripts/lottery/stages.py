@@ -2,9 +2,13 @@
 
 The whole of it, for one lineage: train the dense network; prune it; rewind the weights that are
 left; train them; prune again, and so on. Tickets made from the masks are trained beside it.
+
+A stage that trains is a generator: it yields what is to be trained, is sent what came of it, and
+writes its files. `run` runs one, or several side by side.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +26,38 @@ from .weights import Network
 
 Paths = Mapping[str, str]
 Settings = Mapping[str, Any]
+Training = Generator[tuple[Settings, Run], Trained, None]
 
 
-def train_dense(settings: Settings, inputs: Paths, outputs: Paths) -> None:
+def run(*stages: Training) -> None:
+    """Run stages that train; those of one task are trained side by side, each to the files it gives alone."""
+    groups: dict[str, list[tuple[Training, Settings, Run]]] = {}
+    for stage in stages:
+        if (asked := _go_on(stage, None)) is not None:
+            groups.setdefault(json.dumps(asked[0], sort_keys=True), []).append((stage, *asked))
+    for group in groups.values():
+        task = group[0][1]
+        results = plugins.find("tasks", task["family"]).train(task, [one for _, _, one in group])
+        for (stage, _, _), trained in zip(group, results, strict=True):
+            _go_on(stage, trained)
+
+
+def _go_on(stage: Training, trained: Trained | None) -> tuple[Settings, Run] | None:
+    """What a stage wants trained; None if it has ended."""
+    try:
+        return stage.send(trained)  # type: ignore[arg-type]
+    except StopIteration:
+        return None
+
+
+def train_dense(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
     """Level 0: train the whole network; keep `init`, each rewind point and the final weights."""
     task, seed = settings["task"], settings["seed"]
     family = plugins.find("tasks", task["family"])
     start = family.initialise(task, stream(seed, "init"))
-    trained = _train(settings, inputs, outputs, start, None, rewind_points=tuple(task["rewind_points"]))
+    trained = yield from _train(
+        settings, inputs, outputs, start, None, rewind_points=tuple(task["rewind_points"])
+    )
     reached = {"status": trained.status, "reason": trained.reason}
     weights.save(outputs["init"], start, **reached)
     folder = Path(outputs["init"]).parent
@@ -69,18 +97,18 @@ def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     )
 
 
-def train_level(settings: Settings, inputs: Paths, outputs: Paths) -> None:
+def train_level(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
     """The winning ticket of a level, on its own task: its mask on the rewound weights."""
     rewound, _ = weights.load(inputs["start"])
     mask, header = masks.load(inputs["mask"])
     start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
     optimizer = weights.load_arrays(inputs["optimizer"])[0] if "optimizer" in inputs else {}
-    trained = _train(settings, inputs, outputs, start, mask, header=header, optimizer=optimizer)
+    trained = yield from _train(settings, inputs, outputs, start, mask, header=header, optimizer=optimizer)
     weights.save(outputs["weights"], trained.network, status=trained.status, reason=trained.reason)
     _record(settings, outputs, mask, trained)
 
 
-def train_ticket(settings: Settings, inputs: Paths, outputs: Paths) -> None:
+def train_ticket(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
     """A ticket made from a lineage's mask: carried to another task, or a control."""
     task, seed = settings["task"], settings["seed"]
     rewound, _ = weights.load(inputs["start"])
@@ -89,16 +117,18 @@ def train_ticket(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     transfer = settings["source"] != task["name"]
     permutation = generator(seed, "permutation", settings["level"])
     mask, start = tickets.ticket(settings["ticket"], mask, rewound, fresh, permutation, transfer)
-    _record(settings, outputs, mask, _train(settings, inputs, outputs, start, mask, header=header))
+    trained = yield from _train(settings, inputs, outputs, start, mask, header=header)
+    _record(settings, outputs, mask, trained)
 
 
-def train_random(settings: Settings, inputs: Paths, outputs: Paths) -> None:
+def train_random(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
     """The random ticket of a level: as many weights, at random places, with fresh values."""
     task, seed, level = settings["task"], settings["seed"], settings["level"]
     fresh = _fresh(task, seed, level)
     permutation = generator(seed, "permutation", level)
     mask, start = tickets.random_ticket(_pruning(settings), level, fresh, permutation)
-    _record(settings, outputs, mask, _train(settings, inputs, outputs, start, mask))
+    trained = yield from _train(settings, inputs, outputs, start, mask)
+    _record(settings, outputs, mask, trained)
 
 
 def _fresh(task: Settings, seed: int, level: int) -> Network:
@@ -120,8 +150,8 @@ def _train(
     header: Settings | None = None,
     optimizer: Mapping[str, Any] | None = None,
     rewind_points: tuple[str, ...] = (),
-) -> Trained:
-    """Train one network as its task does.
+) -> Generator[tuple[Settings, Run], Trained, Trained]:
+    """Have one network trained as its task does.
 
     A ticket of a lineage that has diverged (`header` of its mask says so) is recorded, not trained.
     """
@@ -131,18 +161,20 @@ def _train(
         chance = {family.METRIC: family.chance(task)}
         reason = f"lineage: {header['reason'].removeprefix('lineage: ')}"
         return Trained(start, chance, [], 0.0, {}, "diverged", reason)
-    run = Run(
-        start=start,
-        mask=mask,
-        seed=settings["seed"],
-        rewind=Rewind(**settings.get("rewind", {})),
-        checkpoint=_checkpoint(outputs),
-        name=str(Path(outputs["metrics"]).parent),
-        data=Path(inputs["data"]) if "data" in inputs else None,
-        optimizer=optimizer or {},
-        rewind_points=rewind_points,
+    trained = yield (
+        task,
+        Run(
+            start=start,
+            mask=mask,
+            seed=settings["seed"],
+            rewind=Rewind(**settings.get("rewind", {})),
+            checkpoint=_checkpoint(outputs),
+            name=str(Path(outputs["metrics"]).parent),
+            data=Path(inputs["data"]) if "data" in inputs else None,
+            optimizer=optimizer or {},
+            rewind_points=rewind_points,
+        ),
     )
-    trained: Trained = family.train(task, [run])[0]
     return trained
 
 

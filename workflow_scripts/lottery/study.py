@@ -177,6 +177,8 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
             curve = replace(curve, levels=tuple(range(entry["levels"] + 1)))
         _check_curve(curve, tasks, recipe, f"{where}: curve {curve.name}")
         curves[curve.name] = curve
+    for name in sorted({task for curve in curves.values() for task in (curve.task, curve.source)}):
+        _architecture(tasks[name], where)
     for figure in entry["figures"]:
         for name in figure["curves"]:
             lookup("curve", name, curves, f"{where}: figure {figure['name']}")
@@ -240,9 +242,16 @@ def _check_transfer(curve: Curve, target: Entry, source: Entry, recipe: Entry, w
             f"{where}: recipe {curve.recipe} prunes the output layer, which is not transferred; "
             "it needs output: false"
         )
-    found = [plugins.find("tasks", task["family"]).architecture(task) for task in (source, target)]
+    found = [_architecture(task, where) for task in (source, target)]
     if source["family"] != target["family"] or found[0] != found[1]:
         raise InputError(
             f"{where}: {curve.source} and {curve.task} differ beyond the output layer: found {found[0]} "
             f"and {found[1]}"
         )
+
+
+def _architecture(task: Mapping[str, Any], where: str) -> Any:
+    try:
+        return plugins.find("tasks", task["family"]).architecture(task)
+    except InputError as error:
+        raise InputError(f"{where}: task {task['name']}: {error}") from None

@@ -1,12 +1,9 @@
 """The supervised training loop: exact masks, data on the device, resumable at any step bit for bit."""
 
-import hashlib
-import json
 import math
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,11 +13,11 @@ from torch.nn import functional as F
 
 from . import batches, plugins
 from .batches import Data
-from .checkpoints import Checkpoint
+from .checkpoints import Checkpoint, exit_if_stopped, identity
 from .enforcement import masked_step
-from .files import checksum
 from .masks import apply
 from .networks import load_network, load_optimizer, optimizer_state, to_array, to_network
+from .progress import Progress
 from .seeds import stream
 from .tasks import Run, Task, Trained, supervised
 from .tickets import empty_layers
@@ -146,7 +143,7 @@ def train(task: Task, run: Run) -> Trained:
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
     rates, every = learning_rates(task, run.rewind.schedule), supervised.steps(task, task["evaluate_every"])
     wanted = {supervised.steps(task, point): point for point in run.rewind_points}
-    progress = Progress(run.name, state.step, len(rates))
+    progress = Progress(run.name, "step", state.step, len(rates))
     images, labels = data.images["train"], data.labels["train"]
     per_epoch, first = len(labels) // task["batch_size"], first_step(task, run.rewind.schedule)
     if not state.curve:
@@ -172,11 +169,12 @@ def train(task: Task, run: Run) -> Trained:
             if state.step % every == 0 or state.step == len(rates):
                 row = evaluation(state, data, state.step)
                 state.curve.append(row)
-                progress(row)
+                progress(state.step, supervised.METRIC, row[supervised.METRIC])
                 if not all(math.isfinite(row[key] or 0) for key in row):
                     return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
             if checkpoint.due:
                 state.save(checkpoint)
+                exit_if_stopped()
 
     network = state.network()
     train_loss, train_accuracy = evaluate(model, data, "train")
@@ -191,13 +189,6 @@ def train(task: Task, run: Run) -> Trained:
     }
     network = network.with_tensors(apply(run.mask or {}, network.tensors))
     return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
-
-
-def identity(task: Task, run: Run) -> str:
-    """What makes a training this one: its task, seed, rewind, and what it starts from."""
-    start = checksum(dict(run.start.tensors) | {f"optimizer {k}": a for k, a in run.optimizer.items()})
-    said = [task, run.seed, asdict(run.rewind), run.rewind_points, start, checksum(run.mask or {})]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 @torch.no_grad()
@@ -255,20 +246,3 @@ def failed(task: Task, run: Run, state: State, status: str, reason: str) -> Trai
     return Trained(
         network, metrics, state.curve, state.total_seconds(), state.rewound | missing, status, reason
     )
-
-
-class Progress:
-    """Prints step, metric and time left at most every ten seconds, and at the end."""
-
-    def __init__(self, name: str, step: int, steps: int) -> None:
-        self.name, self.first, self.steps = name, step, steps
-        self.started = self.printed = time.monotonic()
-
-    def __call__(self, row: Row) -> None:
-        now, step = time.monotonic(), row["step"]
-        if now - self.printed < 10 and step < self.steps:
-            return
-        self.printed = now
-        left = (now - self.started) / (step - self.first) * (self.steps - step)
-        text = f"{self.name}  step {step}/{self.steps}  test accuracy {row['test_accuracy']:.4f}"
-        print(f"{text}  {left:.0f} s left", file=sys.stderr, flush=True)

@@ -4,9 +4,11 @@
     METRIC, chance(task)         name of the headline metric; its value for a network that learned nothing
     check(task)                  raise InputError for settings that cannot work together
     data(task)                   name of the data set that must be prepared, or None
-    steps(task, point)           optimizer steps done at a point such as `epoch1`
-    architecture(task)           equal for two tasks whose networks differ in the output layer at most
+    steps(task, point)           how far a training is at a point such as `epoch1`, in the family's own unit
+    architecture(task)           equal for two tasks whose networks differ in the output layer at most;
+                                 raises InputError if the task cannot be trained here
     initialise(task, seed)       -> weights.Network, from the initial distribution
+    together(task)               how many runs train fastest side by side in one process
     train(task, runs)            -> [Trained], one for each Run, whichever way is fastest
 
 Nothing but `initialise` and `train` may import torch.

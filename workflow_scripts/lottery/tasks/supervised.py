@@ -73,6 +73,10 @@ def initialise(task: Task, seed: int) -> Network:
         return to_network(*build(task))
 
 
+def together(task: Task) -> int:
+    return 1
+
+
 def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
     """Train each network for the task's whole length, one after the other."""
     from .. import training
