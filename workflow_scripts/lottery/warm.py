@@ -2,28 +2,39 @@
 
 Importing torch takes two seconds, a small training one. The workflow starts this process when it
 starts running jobs, and names its socket in LOTTERY_WARM; the scripts of the training rules hand
-their stage over and wait. Each stage still runs in a process of its own, forked before any thread
-or device exists. Without LOTTERY_WARM, or on another node or SLURM job, a stage runs where it is.
+their stage over and wait. As many children run as there are cores, forked before any thread or
+device exists. Stages that wait while all are busy, as they do when Snakemake is given more cores
+than there are, are trained side by side in one child if they are of one task and that is faster.
+Without LOTTERY_WARM, or on another node or SLURM job, a stage runs where it is.
 """
 
+import contextlib
 import importlib
 import json
 import os
+import selectors
 import shutil
 import signal
 import socket
-import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .logs import perform, run_logged
 
-PRELOADED = ("lottery.training", "torch._dynamo")  # an optimizer imports the second
+PRELOADED = (
+    "lottery.training",
+    "torch._dynamo",
+    "lottery.a2c",
+    "gymnasium",
+)  # an optimizer imports the second
 VARIABLE = "LOTTERY_WARM"
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -53,7 +64,7 @@ def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     connection = _connect()
     if connection is None:
         os.environ.update(SINGLE_THREAD)
-        run_logged(log, _stage(stage), **arguments)
+        run_logged(log, _run, asked=[{"stage": stage, "arguments": arguments}])
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, lambda *_: connection.send(b"stop"))
     request = json.dumps({"stage": stage, "arguments": arguments, "cwd": os.getcwd()}).encode()
@@ -82,56 +93,162 @@ def _connect() -> socket.socket | None:
             connection.connect(path)
             return connection
         except OSError:
-            threading.Event().wait(0.05)
+            time.sleep(0.05)
     return None
 
 
-def _stage(name: str) -> Callable[..., None]:
-    found: Callable[..., None] = getattr(importlib.import_module("lottery.stages"), name)
-    return found
+def _run(asked: Sequence[dict[str, Any]]) -> None:
+    """Run stages of one task, those that train side by side."""
+    stages = importlib.import_module("lottery.stages")
+    begun = [getattr(stages, one["stage"])(**one["arguments"]) for one in asked]
+    stages.run(*[stage for stage in begun if stage is not None])
 
 
-class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    max_children = 1024
-    request_queue_size = 1024
+@dataclass(eq=False)
+class Job:
+    """A script that waits for its stage. log: descriptor of its log; child: process it is trained in."""
 
-    def service_actions(self) -> None:
-        super().service_actions()
-        if os.getppid() != int(sys.argv[2]):  # the workflow has ended: trainings save their state and stop
-            for child in self.active_children or ():
-                os.kill(child, signal.SIGTERM)
-            raise SystemExit
+    connection: socket.socket
+    log: int
+    asked: dict[str, Any]
+    child: int | None = None
+    stopped: bool = False
+    alone: bool = False
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
+    @property
+    def task(self) -> Any:
+        return self.asked["arguments"].get("settings", {}).get("task")
+
+    def answer(self, status: int) -> None:
+        with contextlib.suppress(OSError):  # the script has died
+            self.connection.send(bytes([status]))
+        self.connection.close()
+        os.close(self.log)
+
+
+class Server:
+    """Takes stages from scripts and gives them to children; `parent` is the workflow."""
+
+    def __init__(self, path: str, parent: int) -> None:
+        self.parent, self.children, self.waiting = parent, 0, list[Job]()
+        self.slots = len(os.sched_getaffinity(0))
+        self.alive = os.pipe()  # children read its end of file when this process has died
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1024)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+
+    def serve(self) -> None:
+        """Until the workflow has ended; children then save their state and stop."""
+        while os.getppid() == self.parent:
+            for key, _ in self.selector.select(timeout=1):
+                key.data()
+            while self.waiting and self.children < self.slots:
+                self._begin(self._next())
+
+    def _accept(self) -> None:
+        connection, _ = self.listener.accept()
+        try:
+            length, descriptors, _, _ = socket.recv_fds(connection, 8, 1)
+            asked = json.loads(connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
+            job = Job(connection, descriptors[0], asked)
+        except (OSError, ValueError, IndexError):
+            connection.close()  # the script died while it asked
+            return
+        self.waiting.append(job)
+        self.selector.register(connection, selectors.EVENT_READ, partial(self._stop, job))
+
+    def _stop(self, job: Job) -> None:
+        """A script was told to stop or has died: so is its training."""
+        if not job.connection.recv(4):
+            self.selector.unregister(job.connection)
+        job.stopped = True
+        if job.child is not None:
+            os.kill(job.child, signal.SIGTERM)
+        elif job in self.waiting:
+            self.waiting.remove(job)
+            self._answer(job, 128 + signal.SIGTERM)
+
+    def _next(self) -> list[Job]:
+        """The job that has waited longest, and others to be trained with it."""
+        first = self.waiting[0]
+        together = 1
+        if first.task and not first.alone:
+            together = (
+                importlib.import_module("lottery.plugins")
+                .find("tasks", first.task["family"])
+                .together(first.task)
+            )
+        jobs = [job for job in self.waiting if job is first or (job.task == first.task and not job.alone)][
+            :together
+        ]
+        self.waiting = [job for job in self.waiting if job not in jobs]
+        return jobs
+
+    def _begin(self, jobs: list[Job]) -> None:
         for module in PRELOADED:
-            importlib.import_module(module)  # at the first request only
-        return True
+            importlib.import_module(module)  # the first time only
+        ended, running = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os._exit(self._child(jobs))
+        os.close(running)
+        self.children += 1
+        for job in jobs:
+            job.child = child
+        self.selector.register(ended, selectors.EVENT_READ, partial(self._ended, ended, child, jobs))
 
-
-class _Handler(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        length, descriptors, _, _ = socket.recv_fds(self.request, 8, 1)
-        request = json.loads(self.request.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
-        os.dup2(descriptors[0], 1)
-        os.dup2(descriptors[0], 2)
-        os.chdir(request["cwd"])
-        threading.Thread(target=self._obey, daemon=True).start()
-        status = perform(_stage(request["stage"]), **request["arguments"])
+    def _child(self, jobs: list[Job]) -> int:
+        """Run the stages of some jobs; the first one's log has the output of all."""
+        for job in jobs[1:]:
+            os.write(
+                job.log,
+                f"trained together with {jobs[0].asked['arguments']['outputs']['metrics']}\n".encode(),
+            )
+        os.dup2(jobs[0].log, 1)
+        os.dup2(jobs[0].log, 2)
+        for key in list(self.selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        os.close(self.alive[1])
+        threading.Thread(target=_stop_when_orphaned, args=(self.alive[0],), daemon=True).start()
+        os.chdir(jobs[0].asked["cwd"])
+        status = perform(_run, asked=[job.asked for job in jobs])
         sys.stdout.flush()
         sys.stderr.flush()
-        self.request.send(bytes([status]))
+        return status
 
-    def _obey(self) -> None:
-        """Pass on the script's signals; when the script has died, save and stop."""
-        while self.request.recv(4):
-            os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def _ended(self, ended: int, child: int, jobs: list[Job]) -> None:
+        """Tell the scripts; when several were trained together and failed, those not stopped go on alone."""
+        self.selector.unregister(ended)
+        os.close(ended)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        self.children -= 1
+        for job in jobs:
+            job.child = None
+            if status and len(jobs) > 1 and not job.stopped:
+                job.alone = True
+                self.waiting.append(job)
+                continue
+            if status < 0:
+                os.write(job.log, f"the training's process was killed by signal {-status}\n".encode())
+            self._answer(job, status if status >= 0 else 1)
+
+    def _answer(self, job: Job, status: int) -> None:
+        if job.connection in {key.fileobj for key in self.selector.get_map().values()}:
+            self.selector.unregister(job.connection)
+        job.answer(status)
+
+
+def _stop_when_orphaned(alive: int) -> None:
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
     path = sys.argv[1]
     try:
-        with _Server(path, _Handler) as server:
-            server.serve_forever()
+        Server(path, int(sys.argv[2])).serve()
     finally:
         shutil.rmtree(Path(path).parent, ignore_errors=True)
