@@ -26,6 +26,7 @@ lint: $(READY)
 benchmarks: $(READY)
 	python benchmarks/pruning.py
 	python benchmarks/training.py
+	python benchmarks/control_games.py
 	python benchmarks/workflow.py
 
 $(READY): envs/requirements.txt
