@@ -329,6 +329,16 @@ def test_outputs_that_are_not_finite_are_a_recorded_result(task, run):
     assert set(trained.rewound) == {"epoch1"}
 
 
+def test_a_policy_that_is_not_finite_is_a_recorded_result_too(task, run):
+    """The value alone would not tell; an action would still be chosen."""
+    made = task()
+    asked = run(made)
+    start = asked.start.with_tensors(asked.start.tensors | {"policy.bias": np.full(2, np.nan, np.float32)})
+    with np.errstate(all="ignore"):
+        trained = a2c.train(made, [dataclasses.replace(asked, start=start)])[0]
+    assert trained.status == "diverged" and trained.metrics["updates"] == 1
+
+
 def test_a_policy_no_observation_reaches_is_a_recorded_result(task, run):
     made = task()
     blind, sees = run(made, level=2), run(made, seed=2)

@@ -127,22 +127,21 @@ class Ensemble:
         block, environments = self.task["block"], self.task["environments"]
         shape = (len(self.agents), block, environments)
         draws = np.stack([agent.actions.random(shape[1:], np.float32) for agent in self.agents])
-        values = np.empty((shape[0], block + 1, environments), np.float32)
+        outputs = np.empty((shape[0], block + 1, environments, self.game.actions + 1), np.float32)
         actions, rewards = np.empty(shape, np.int64), np.empty(shape, np.float32)
         live, final = np.empty(shape, bool), np.empty(shape, bool)
         for t in range(block):
-            outputs = self.learner.act(t, self.observations)
-            values[:, t], live[:, t] = outputs[..., -1], ~self.waiting
-            actions[:, t] = sample(outputs[..., :-1], draws[:, t])
+            outputs[:, t], live[:, t] = self.learner.act(t, self.observations), ~self.waiting
+            actions[:, t] = sample(outputs[:, t, :, :-1], draws[:, t])
             rewards[:, t], final[:, t] = self._step(actions[:, t], live[:, t])
-        values[:, block] = self.learner.act(block, self.observations)[..., -1]
-        goals = targets(self.task, values, rewards, live, final)
+        outputs[:, block] = self.learner.act(block, self.observations)
+        goals = targets(self.task, outputs[..., -1], rewards, live, final)
         weight = live.astype(np.float32)
         if self.task["reduction"] == "mean":
             weight /= np.maximum(weight.sum((1, 2), keepdims=True), 1)
         flat = (shape[0], block * environments)
         self.learner.update(actions.reshape(flat), goals.reshape(flat), weight.reshape(flat))
-        for agent, seen in zip(self.agents, values, strict=True):
+        for agent, seen in zip(self.agents, outputs, strict=True):
             agent.updates += 1
             if not np.isfinite(seen).all():
                 agent.failure = ("diverged", f"outputs not finite at step {agent.steps}")
@@ -194,8 +193,8 @@ class Ensemble:
             return
         self.agents = [self.agents[index] for index in playing]
         self.learner.keep(playing)
-        places = np.arange(self.waiting.size).reshape(self.waiting.shape)
-        self.games.keep(places[playing].reshape(-1))
+        numbers = np.arange(self.waiting.size).reshape(self.waiting.shape)
+        self.games.keep(numbers[playing].reshape(-1))
         for name in COUNTERS:
             setattr(self, name, getattr(self, name)[playing])
 
@@ -203,6 +202,8 @@ class Ensemble:
         network = self.learner.network(index)
         network = network.with_tensors(apply(agent.run.mask or {}, network.tensors))
         rewards = [row[1] for row in agent.record]
+        if not agent.failure and not all(np.isfinite(a).all() for a in network.tensors.values()):
+            agent.failure = ("diverged", f"weights not finite at step {agent.steps}")
         status, reason = agent.failure or ("ok", "")
         metrics: dict[str, Any] = {family.METRIC: family.chance(self.task)}
         if status == "ok":
