@@ -88,7 +88,7 @@ def test_a_recipe_is_refused(refused, entry, message):
 
 
 TASKS = [
-    ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: supervised"),
+    ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: a2c, supervised"),
     ({"lerning": 1}, "bad: unknown key 'lerning'"),
     ({"optimizer": {"name": "adam", "lr": "1e-3"}}, "bad: optimizer.lr: found '1e-3', allowed: number (YAML"),
     (

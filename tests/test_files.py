@@ -7,7 +7,7 @@ import signal
 
 import numpy as np
 import pytest
-from lottery import masks, weights
+from lottery import checkpoints, masks, weights
 from lottery.checkpoints import STOPPED, Checkpoint
 from lottery.errors import DamagedFile
 from lottery.files import replacing, write_json
@@ -133,12 +133,14 @@ def test_a_damaged_checkpoint_is_dropped(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
-def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number):
+def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_told_to_stop", False)  # as it was again after this test
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "one")
     assert not checkpoint.due
     os.kill(os.getpid(), number)
     assert checkpoint.due
+    checkpoint.save({"a": np.ones(3)}, {"step": 4})
     with pytest.raises(SystemExit) as stop:
-        checkpoint.save({"a": np.ones(3)}, {"step": 4})
+        checkpoints.exit_if_stopped()
     assert stop.value.code == STOPPED
     assert Checkpoint(tmp_path / "checkpoint.safetensors", "one").load() is not None
