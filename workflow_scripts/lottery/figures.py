@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -14,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .files import replacing
 
@@ -101,7 +102,7 @@ def draw(
     with plt.rc_context(STYLE):
         canvas, axes = plt.subplots(figsize=(3.5, 2.9), layout="constrained")
         KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
-        axes.set_title(figure["title"])
+        axes.set_title(fill(figure["title"], 50))
         handles, names = axes.get_legend_handles_labels()
         columns = 2 if max(map(len, names)) < 28 else 1
         canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
@@ -170,6 +171,8 @@ def _learning(plot: Plot) -> None:
             colour = _look(number)["color"]
             plot.axes.plot(mean["step"], mean[metric], color=colour, linestyle=style, label=legend)
     plot.axes.set_xlabel("training step")
+    plot.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    plot.axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     plot.axes.set_ylabel(_name(metric))
 
 
