@@ -320,7 +320,7 @@ def training_processes(snakemake):
 
 
 def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
-    changes = {"length": "epoch400", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
+    changes = {"length": "epoch800", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
     workspace.tasks["tiny"] |= changes
     workspace.write()
     target = "results/dense/tiny/seed1/metrics.json"
