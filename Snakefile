@@ -28,8 +28,21 @@ rule all:
         weights=weight_paths(),
 
 
+localrules:
+    all,
+    data,
+    prune,
+    tables,
+    figure,
+
+
 onstart:
-    warm.start()
+    if workflow.local_exec:
+        warm.start()
+
+
+if workflow.remote_exec:
+    warm.join()
 
 
 onsuccess:

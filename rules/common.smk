@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
@@ -16,6 +17,9 @@ try:
     study = read_study(config, Path(workflow.basedir) / "config")
 except InputError as error:
     sys.exit(f"error: {error}")
+
+# a job on another machine reads this file again: it gets the study as it is now, whatever is edited meanwhile
+config["frozen"] = asdict(study)
 
 LADDERS = ladders(study.recipes)
 CONTINUED = [name for name, recipe in study.recipes.items() if recipe["rewind"]["weights"] == "final"]
@@ -34,6 +38,15 @@ wildcard_constraints:
     ticket=one_of((WINNING, *CONTROLS)),
     seed=r"\d+",
     level=r"\d\d",
+
+
+def asks(task=None):
+    """What training a task asks of a cluster, for `resources:`; without a name, that of the wildcard."""
+
+    def asked(key):
+        return lambda w: study.resources[task or w.task][key]
+
+    return {key: asked(key) for key in next(iter(study.resources.values())) if key != "threads"}
 
 
 # Large files are inputs as ancient(), so that a copied or touched one starts nothing; the small JSON

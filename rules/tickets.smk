@@ -11,7 +11,9 @@ rule train_ticket:
         "results/benchmarks/ticket/{task}/{source}/{recipe}/{ticket}/seed{seed}/level{level}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: lambda w: study.resources[w.task]["threads"]
+    resources:
+        **asks(),
     params:
         settings=lambda w: training_settings(
             study.tasks[w.task],
@@ -41,7 +43,9 @@ rule train_random:
         ladder=one_of(LADDERS),
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: lambda w: study.resources[w.task]["threads"]
+    resources:
+        **asks(),
     params:
         settings=lambda w: training_settings(
             study.tasks[w.task], int(w.seed), int(w.level), "random", pruning=LADDERS[w.ladder]

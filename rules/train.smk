@@ -22,7 +22,9 @@ for _task in study.tasks:
             f"results/benchmarks/dense/{_task}/seed{{seed}}.tsv"
         conda:
             "../envs/train.yaml"
-        threads: 1
+        threads: study.resources[_task]["threads"]
+        resources:
+            **asks(_task),
         params:
             settings=lambda w, task=study.tasks[_task]: training_settings(task, int(w.seed), 0, "dense"),
         script:
@@ -45,7 +47,9 @@ rule train_level:
         recipe=one_of(set(study.recipes) - set(KEPT)),
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: lambda w: study.resources[w.task]["threads"]
+    resources:
+        **asks(),
     params:
         settings=lambda w: training_settings(
             study.tasks[w.task],

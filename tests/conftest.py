@@ -1,6 +1,7 @@
 """A tiny task that trains in a tenth of a second, and copies of the workflow to run Snakemake in."""
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from lottery.config import read_recipes, read_tasks, read_yaml
 from lottery.preparation import prepare
 
 REPO = Path(__file__).parent.parent
-FOLDERS = ("rules", "workflow_scripts", "config", "envs", "profiles", "report")
+FOLDERS = ("rules", "workflow_scripts", "config", "envs", "profiles", "slurm", "local", "report")
 
 TINY = {
     "family": "supervised",
@@ -36,6 +37,20 @@ STUDY = {
     ],
     "figures": [{"name": "main", "kind": "metric", "title": "a title", "curves": ["winning", "random"]}],
 }
+
+
+def contents(folder):
+    """File -> content of all results under a folder, less what tells how a run came about."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file() and path.suffix in (".safetensors", ".npz", ".csv", ".json"):
+            content = path.read_bytes()
+            if path.name == "metrics.json":
+                metrics = json.loads(content)
+                del metrics["provenance"]
+                content = json.dumps(metrics).encode()
+            found[str(path.relative_to(folder))] = content
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -417,7 +417,7 @@ def test_a_task_is_refused_in_one_line(task, changes, message):
 
 
 def test_a_study_of_a_game_that_cannot_be_played_is_refused(tmp_path):
-    for name in ("schemas", "recipes"):
+    for name in ("schemas", "recipes", "resources.yaml"):
         (tmp_path / name).symlink_to(REPO / "config" / name)
     (tmp_path / "tasks").mkdir()
     entries = {"pendulum": TINY | {"game": "Pendulum-v1"}, "good": TINY}

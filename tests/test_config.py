@@ -15,7 +15,8 @@ def refused(tmp_path):
     """The message with which a config is refused: refused(study, tasks, recipes)."""
     for name in ("tasks", "recipes"):
         (tmp_path / name).mkdir()
-    (tmp_path / "schemas").symlink_to(REPO / "config/schemas")
+    for name in ("schemas", "resources.yaml"):
+        (tmp_path / name).symlink_to(REPO / "config" / name)
 
     def read(study=None, tasks=None, recipes=None):
         tasks = {"tiny": TINY, "tiny-b": TINY | {"half": "b"}} | (tasks or {})

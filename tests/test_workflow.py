@@ -8,31 +8,16 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import yaml
-from conftest import REPO, Workspace
+from conftest import REPO, Workspace, contents
 from lottery import masks
 from lottery.lineage import find_tickets
 
 ALL = {"tables": 1, "figure": 1}
-
-
-def contents(folder):
-    """File -> content of all results under a folder, less what tells how a run came about."""
-    found = {}
-    for path in sorted(Path(folder).rglob("*")):
-        if path.is_file() and path.suffix in (".safetensors", ".npz", ".csv", ".json"):
-            content = path.read_bytes()
-            if path.name == "metrics.json":
-                metrics = json.loads(content)
-                del metrics["provenance"]
-                content = json.dumps(metrics).encode()
-            found[str(path.relative_to(folder))] = content
-    return found
 
 
 @pytest.fixture(scope="module")

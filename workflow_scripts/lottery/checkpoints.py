@@ -4,9 +4,11 @@ A training saves it every LOTTERY_CHECKPOINT_MINUTES (5) and when it is told to 
 SIGUSR2; then it exits with code 143 and the next run goes on from there.
 """
 
+import errno
 import hashlib
 import json
 import os
+import platform
 import signal
 import sys
 import time
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DamagedFile
-from .files import checksum
+from .files import checksum, write_json
 from .tasks import Run, Task
 from .weights import load_arrays, save_arrays
 
@@ -60,16 +62,57 @@ class Checkpoint:
         return _told_to_stop or time.monotonic() - self.saved > self.interval
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Arrays and state of the last save of this very training, or None; a damaged one is dropped."""
+        """Arrays and state of the last save of this very training, or None; a damaged one is dropped.
+
+        Notes beside it that the training starts, and from when it goes on.
+        """
+        arrays, header = self._read()
+        before = starts(self.path, self.identity)
+        saved = round(self.path.stat().st_mtime, 1) if header else None
+        now = {
+            "time": round(time.time(), 1),
+            "goes_on_from": saved,
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        write_json(_starts(self.path), {"identity": self.identity, "starts": [*before, now]})
+        return (arrays, header["state"]) if header else None
+
+    def _read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if not self.path.exists():
-            return None
+            return {}, {}
         try:
             arrays, header = load_arrays(self.path)
         except DamagedFile as error:
             print(f"{error}: starting over", file=sys.stderr)
-            return None
-        return (arrays, header["state"]) if header["identity"] == self.identity else None
+            return {}, {}
+        return (arrays, header) if header["identity"] == self.identity else ({}, {})
 
     def save(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        save_arrays(self.path, arrays, {"identity": self.identity, "state": state})
+        """Save the training's state; if there is no room for it the training goes on all the same."""
+        try:
+            save_arrays(self.path, arrays, {"identity": self.identity, "state": state})
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            print(f"{self.path}: not saved: {error.strerror}", file=sys.stderr, flush=True)
         self.saved = time.monotonic()
+
+
+def _starts(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".starts.json")
+
+
+def starts(checkpoint: Path, identity: str | None = None) -> list[dict[str, Any]]:
+    """When and where a training was started: `time` and `goes_on_from` in seconds since 1970, the latter null
+    for its beginning. With an identity only if they are those of that training."""
+    if not _starts(checkpoint).exists():
+        return []
+    found = json.loads(_starts(checkpoint).read_text())
+    return list(found["starts"]) if identity in (None, found["identity"]) else []
+
+
+def remove(checkpoint: Path) -> None:
+    """What is kept beside an unfinished training."""
+    checkpoint.unlink(missing_ok=True)
+    _starts(checkpoint).unlink(missing_ok=True)

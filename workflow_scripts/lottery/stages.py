@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import masks, plugins, tickets, weights
+from . import checkpoints, masks, plugins, tickets, weights
 from .files import checksum, write_json
 from .masks import Mask
 from .preparation import prepare
@@ -198,10 +198,10 @@ def _record(settings: Settings, outputs: Paths, mask: Mask | None, trained: Trai
             "metrics": trained.metrics,
             "layers": tickets.layers(mask),
             "settings": settings,
-            "provenance": provenance(trained.seconds),
+            "provenance": {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))},
         },
     )
-    _checkpoint(outputs).unlink(missing_ok=True)
+    checkpoints.remove(_checkpoint(outputs))
 
 
 def _checkpoint(outputs: Paths) -> Path:

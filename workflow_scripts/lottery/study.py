@@ -14,6 +14,7 @@ from typing import Any
 from . import RESULTS_VERSION, plugins
 from .config import Entry, lookup, read_recipes, read_tasks, read_yaml, validate
 from .errors import InputError
+from .resources import read_resources
 from .tickets import RANDOM, WINNING
 
 RESULTS = "results"
@@ -54,7 +55,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Study:
-    """A validated study with all tasks and recipes it may name."""
+    """A validated study with all tasks and recipes it may name, and what each task asks of a cluster."""
 
     name: str
     seeds: list[int]
@@ -64,6 +65,7 @@ class Study:
     figures: dict[str, Entry]
     tasks: dict[str, Entry]
     recipes: dict[str, Entry]
+    resources: dict[str, Entry]
 
     def runs(self, names: Iterable[str], levels: Iterable[int] | None = None) -> list[str]:
         """The directories of all runs of some curves, or of those at some levels."""
@@ -155,8 +157,18 @@ def ladders(recipes: Mapping[str, Entry]) -> dict[str, Entry]:
     return {ladder(recipe): {key: recipe[key] for key in LADDER_KEYS} for recipe in recipes.values()}
 
 
+def thaw(frozen: Mapping[str, Any]) -> Study:
+    """The study that `dataclasses.asdict` has frozen: jobs on other machines read no file that may change."""
+    curves = {
+        name: Curve(**{**curve, "levels": tuple(curve["levels"])}) for name, curve in frozen["curves"].items()
+    }
+    return Study(**{**frozen, "curves": curves})
+
+
 def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     """The study in `config`, with the tasks and recipes under `folder`. Raises InputError."""
+    if "frozen" in config:
+        return thaw(config["frozen"])
     schemas = folder / "schemas"
     tasks = read_tasks(folder / "tasks")
     recipes = read_recipes(folder / "recipes", read_yaml(schemas / "recipe.schema.yaml"))
@@ -194,6 +206,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         figures={figure["name"]: figure for figure in entry["figures"]},
         tasks=tasks,
         recipes=recipes,
+        resources=read_resources(folder / "resources.yaml", schemas / "resources.schema.yaml", tasks),
     )
 
 

@@ -5,7 +5,7 @@ starts running jobs, and names its socket in LOTTERY_WARM; the scripts of the tr
 their stage over and wait. As many children run as there are cores, forked before any thread or
 device exists. Stages that wait while all are busy, as they do when Snakemake is given more cores
 than there are, are trained side by side in one child if they are of one task and that is faster.
-Without LOTTERY_WARM, or on another node or SLURM job, a stage runs where it is.
+A SLURM job has a warm process of its own. Without LOTTERY_WARM, or elsewhere, a stage runs where it is.
 """
 
 import contextlib
@@ -40,18 +40,36 @@ SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_N
 
 
 def start() -> None:
-    """Start the warm process as a child of this one, with which it ends; set LOTTERY_WARM.
+    """Start the warm process, which ends with this one; nothing if LOTTERY_WARM is set (to `off`, say)."""
+    if VARIABLE not in os.environ:
+        _start(tempfile.mkdtemp(prefix="lottery-"), os.getpid())
 
-    If it is set already (LOTTERY_WARM=off, say) nothing is started.
+
+def join() -> None:
+    """As `start`, where Snakemake runs once for each training of a SLURM job: one process for all of them.
+
+    It ends with the job's worker, which is named in SUBMITIT_WORKER.
     """
-    if VARIABLE in os.environ:
+    worker = os.environ.get("SUBMITIT_WORKER", "").partition(":")[0]
+    if VARIABLE in os.environ or not worker:
         return
-    folder = tempfile.mkdtemp(prefix="lottery-")  # readable by this user only
+    folder = f"{tempfile.gettempdir()}/lottery-{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}-{worker}"
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if os.stat(folder).st_uid == os.getuid():
+            os.environ[VARIABLE] = f"{_where()}:{folder}/socket"
+        return
+    _start(folder, int(worker))
+
+
+def _start(folder: str, owner: int) -> None:
+    """folder: readable by this user only; owner: the process with which the warm process ends."""
     if len(folder) > 90:  # the system allows a socket's path 108 bytes
         return
     here = str(Path(__file__).parent.parent)
     subprocess.Popen(
-        [sys.executable, "-m", "lottery.warm", f"{folder}/socket", str(os.getpid())],
+        [sys.executable, "-m", "lottery.warm", f"{folder}/socket", str(owner)],
         env={**os.environ, **SINGLE_THREAD, "PYTHONPATH": here},
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches the jobs, not this
@@ -88,7 +106,7 @@ def _connect() -> socket.socket | None:
     if where != _where():
         return None
     connection = socket.socket(socket.AF_UNIX)
-    for _ in range(40):
+    for _ in range(100):
         try:
             connection.connect(path)
             return connection
@@ -127,22 +145,27 @@ class Job:
 
 
 class Server:
-    """Takes stages from scripts and gives them to children; `parent` is the workflow."""
+    """Takes stages from scripts and gives them to children; `owner` is the process it ends with."""
 
-    def __init__(self, path: str, parent: int) -> None:
-        self.parent, self.children, self.waiting = parent, 0, list[Job]()
-        self.slots = len(os.sched_getaffinity(0))
+    def __init__(self, path: str, owner: int) -> None:
+        self.children, self.waiting = 0, list[Job]()
+        self.slots = int(os.environ.get("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0)))
+        self.ended = False
         self.alive = os.pipe()  # children read its end of file when this process has died
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(1024)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+        self.selector.register(os.pidfd_open(owner), selectors.EVENT_READ, self._end)
+
+    def _end(self) -> None:
+        self.ended = True
 
     def serve(self) -> None:
         """Until the workflow has ended; children then save their state and stop."""
-        while os.getppid() == self.parent:
-            for key, _ in self.selector.select(timeout=1):
+        while not self.ended:
+            for key, _ in self.selector.select():
                 key.data()
             while self.waiting and self.children < self.slots:
                 self._begin(self._next())
@@ -233,7 +256,7 @@ class Server:
                 continue
             if status < 0:
                 os.write(job.log, f"the training's process was killed by signal {-status}\n".encode())
-            self._answer(job, status if status >= 0 else 1)
+            self._answer(job, status if status >= 0 else 128 - status)
 
     def _answer(self, job: Job, status: int) -> None:
         if job.connection in {key.fileobj for key in self.selector.get_map().values()}:

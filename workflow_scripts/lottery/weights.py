@@ -1,5 +1,6 @@
 """Weights of a network and what each tensor is; stored as safetensors with a checksum."""
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -44,7 +45,10 @@ def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], header: Mapp
     text = json.dumps({**header, "sha256": checksum(arrays, header)})
     with replacing(path) as part:
         # one metadata key only: several would be written in an order that changes from run to run
-        save_file(arrays, part, metadata={"lottery": text})
+        try:
+            save_file(arrays, part, metadata={"lottery": text})
+        except SafetensorError as error:
+            raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from None
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

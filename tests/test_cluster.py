@@ -1,0 +1,511 @@
+"""The workflow on a real SLURM, and on submitit's local cluster, through everything that goes wrong there.
+
+Each scenario says how often the training was started and how many seconds of work were lost, and its
+results are those of an undisturbed run, bit for bit. Scenarios mostly wait, so several run at a time.
+"""
+
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+import slurm_cluster
+import yaml
+from conftest import TINY, Workspace, contents
+
+pytestmark = pytest.mark.skipif(not slurm_cluster.installed(), reason="SLURM is not installed")
+
+DRILL = TINY | {"length": "epoch500", "evaluate_every": "epoch50", "rewind_points": ["epoch1", "epoch100"]}
+LONG = DRILL | {"length": "epoch2500", "evaluate_every": "epoch500"}  # longer than half a minute
+INTERVAL = 2.0  # seconds between two saves of a training's state
+AT_ONCE = 4
+
+
+class Drill(Workspace):
+    """A training on a cluster, to be disturbed."""
+
+    def __init__(self, path, cluster, slurm, nodes, task="drill"):
+        self.profile, self.slurm, self.nodes, self.process = cluster, slurm, nodes, None
+        self.resources = {"gpu": 0, "threads": 1, "mem_mb": 1500, "runtime": 10, "pack": 1}
+        if cluster == "slurm":
+            self.resources["constraint"] = nodes
+        self.options = {"submitit-queue-poll": 2, "submitit-linger": 0, "retries": 2}
+        super().__init__(path)
+        self.tasks |= {"drill": dict(DRILL), "long": dict(LONG)}
+        self.target = f"results/dense/{task}/seed1/metrics.json"
+        self.checkpoint = (self.path / self.target).with_name("checkpoint.safetensors")
+        self.lost = 0.0
+
+    def write(self):
+        super().write()
+        (self.path / "config/resources.yaml").write_text(yaml.safe_dump({"all": self.resources}))
+        profile = self.path / self.profile / "config.yaml"
+        profile.write_text(yaml.safe_dump(yaml.safe_load(profile.read_text()) | self.options))
+
+    def command(self, *arguments):
+        return [*super().command()[:3], "--profile", self.profile, *arguments]
+
+    @property
+    def environment(self):
+        return {**os.environ, **self.slurm.env, "LOTTERY_CHECKPOINT_MINUTES": str(INTERVAL / 60)}
+
+    def start(self, *arguments):
+        self.write()
+        with open(self.path / "snakemake.log", "a") as log:
+            self.process = subprocess.Popen(
+                self.command(*(arguments or ("--", self.target))),
+                cwd=self.path,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def said(self):
+        return (self.path / "snakemake.log").read_text()
+
+    def starts(self):
+        """When this training was started, whether it has ended or not."""
+        if (self.path / self.target).exists():
+            return json.loads((self.path / self.target).read_text())["provenance"]["starts"]
+        return json.loads(self.checkpoint.with_suffix(".starts.json").read_text())["starts"]
+
+    def wait_until_saved(self):
+        wait(lambda: self.checkpoint.exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said
+
+    def job(self):
+        """Id of the one job that runs."""
+        wait(lambda: re.search(r"is slurm job (\d+)", self.said))
+        return re.findall(r"is slurm job (\d+)", self.said)[-1]
+
+    def node(self):
+        return self.slurm.run("squeue", "-h", "-j", self.job(), "-o", "%N")
+
+    def killed(self, lost=True):
+        """Count the work since the last save, if it is lost."""
+        self.lost += time.time() - self.checkpoint.stat().st_mtime if lost else 0.0
+
+    def finish(self, undisturbed, starts, attempts=1):
+        """Wait for the end. Returns what it cost."""
+        assert self.process.wait(300) == 0, self.said
+        made = contents((self.path / self.target).parent)
+        assert made == undisturbed[self.target.split("/")[2]], self.said
+        assert len(self.starts()) == starts, (self.starts(), self.said)
+        assert self.said.count("Trying to restart job") == attempts - 1, self.said
+        assert self.lost < INTERVAL + 1.5
+        return f"started {starts} times, {self.lost:.1f} s of work lost"
+
+
+def wait(condition, seconds=240):
+    slurm_cluster.Cluster.wait_for(condition, seconds)
+
+
+def processes(*words):
+    """Processes with all these words in their command lines."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if all(word in line for word in words):
+            found.append(process)
+    return found
+
+
+def kill(*words):
+    found = processes(*words)
+    assert found, words
+    for process in found:
+        process.kill()
+
+
+# --- scenarios; each makes drills with `make`, and returns what it cost
+
+SCENARIOS = {}
+
+
+def scenario(function):
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def disturb(one, undisturbed, fault, **expected):
+    one.start()
+    one.wait_until_saved()
+    fault(one)
+    return one.finish(undisturbed, **expected)
+
+
+@scenario
+def scontrol_requeue(make, undisturbed):
+    return disturb(make(), undisturbed, lambda one: one.slurm.run("scontrol", "requeue", one.job()), starts=2)
+
+
+@scenario
+def scancel(make, undisturbed):
+    def fault(one):
+        one.slurm.run("scancel", one.job())
+
+    return disturb(make(), undisturbed, fault, starts=2, attempts=2)
+
+
+def kill_the_training(one):
+    os.kill(one.starts()[-1]["pid"], signal.SIGKILL)
+    one.killed()
+
+
+def kill_the_worker(one):
+    one.killed()
+    kill("submitit.core._submit", str(one.path))
+
+
+@scenario
+def sigkill_of_the_training(make, undisturbed):
+    return disturb(make(), undisturbed, kill_the_training, starts=2, attempts=2)
+
+
+@scenario
+def sigkill_of_the_training_locally(make, undisturbed):
+    return disturb(make("local"), undisturbed, kill_the_training, starts=2, attempts=2)
+
+
+@scenario
+def sigkill_of_the_worker(make, undisturbed):
+    return disturb(make(), undisturbed, kill_the_worker, starts=2, attempts=2)
+
+
+@scenario
+def sigkill_of_the_worker_locally(make, undisturbed):
+    return disturb(make("local"), undisturbed, kill_the_worker, starts=2, attempts=2)
+
+
+@scenario
+def sigkill_of_the_batch_script(make, undisturbed):
+    def fault(one):
+        kill("/slurm_script", f"/job{int(one.job()):05d}/")
+
+    return disturb(make(), undisturbed, fault, starts=2)
+
+
+@scenario
+def preemption(make, undisturbed):
+    def fault(one):
+        take = ["-p", "high", "-w", one.node(), "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3"]
+        one.slurm.run("sbatch", *take)
+
+    one = make()
+    one.resources["slurm_partition"] = "low"
+    return disturb(one, undisturbed, fault, starts=2)
+
+
+@scenario
+def preemption_that_cancels(make, undisturbed):
+    def fault(one):
+        take = ["-p", "high", "-w", one.node(), "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3"]
+        one.slurm.run("sbatch", *take)
+
+    one = make()
+    one.resources["slurm_partition"] = "cancelled"
+    return disturb(one, undisturbed, fault, starts=2)
+
+
+def wait_until_moved(one, node, job):
+    wait(lambda: one.slurm.run("squeue", "-h", "-j", job, "-o", "%N", check=False) != node)
+    one.slurm.start_node(node)
+
+
+@scenario
+def node_that_dies(make, undisturbed):
+    def fault(one):
+        node, job = one.node(), one.job()
+        one.slurm.kill(f"slurmd.{node}")
+        kill("slurmstepd: [" + job)
+        kill_the_worker(one)
+        wait_until_moved(one, node, job)
+
+    return disturb(make(), undisturbed, fault, starts=2)
+
+
+@scenario
+def slurmd_that_dies_while_its_job_lives(make, undisturbed):
+    """SLURM starts the job a second time, on another node, while the first runs on."""
+
+    def fault(one):
+        node, job = one.node(), one.job()
+        one.slurm.kill(f"slurmd.{node}")
+        wait_until_moved(one, node, job)
+
+    return disturb(make(task="long"), undisturbed, fault, starts=2)
+
+
+@scenario
+def time_limit_shorter_than_the_training(make, undisturbed):
+    one = make(task="long")
+    one.resources["runtime"] = 1
+    one.start()
+    assert one.process.wait(300) == 0, one.said
+    starts = len(one.starts())
+    assert starts >= 2, one.said
+    return one.finish(undisturbed, starts)
+
+
+@scenario
+def time_limit_shorter_than_the_training_locally(make, undisturbed):
+    one = make("local", task="long")
+    one.resources["runtime"] = 1
+    one.start()
+    assert one.process.wait(300) == 0, one.said
+    starts = len(one.starts())
+    assert starts >= 2, one.said
+    return one.finish(undisturbed, starts)
+
+
+def kill_snakemake(one):
+    one.process.kill()
+    one.process.wait()
+    subprocess.run(
+        one.command("--unlock"), cwd=one.path, env=one.environment, check=True, capture_output=True
+    )
+
+
+@scenario
+def sigkill_of_snakemake_and_a_new_one(make, undisturbed):
+    one = make()
+
+    def fault(one):
+        kill_snakemake(one)
+        one.start()
+
+    cost = disturb(one, undisturbed, fault, starts=1)
+    assert "still runs, as slurm job" in one.said
+    return cost
+
+
+@scenario
+def sigkill_of_snakemake_and_a_new_one_locally(make, undisturbed):
+    one = make("local")
+
+    def fault(one):
+        kill_snakemake(one)
+        one.start()
+
+    cost = disturb(one, undisturbed, fault, starts=1)
+    assert "still runs, as local job" in one.said
+    return cost
+
+
+@scenario
+def sigkill_of_snakemake_while_the_training_ends(make, undisturbed):
+    """What ended meanwhile is not made again, and Snakemake knows from what it was made."""
+    one = make()
+
+    def fault(one):
+        kill_snakemake(one)
+        wait((one.path / one.target).exists)
+        wait(lambda: one.job() not in one.slurm.run("squeue", "-h", "-t", "running", "-o", "%i"))
+        one.start()
+
+    cost = disturb(one, undisturbed, fault, starts=1)
+    assert "Nothing to be done" in one.said
+    one.tasks["drill"]["optimizer"] = {"name": "adam", "lr": 1.3e-3}
+    assert one.planned("--", one.target) == {"train_dense_drill": 1}
+    return cost
+
+
+@scenario
+def new_settings_after_sigkill_of_snakemake(make, undisturbed):
+    """A training that still runs with old settings is not taken for one with new ones."""
+    one = make()
+    one.tasks["drill"]["optimizer"] = {"name": "adam", "lr": 1.3e-3}
+
+    def fault(one):
+        kill_snakemake(one)
+        one.tasks["drill"] = dict(DRILL)
+        one.start()
+
+    cost = disturb(one, undisturbed, fault, starts=1)
+    assert "is out of date, and cancelled" in one.said
+    return cost
+
+
+@scenario
+def ctrl_c_and_going_on(make, undisturbed):
+    one = make()
+
+    def fault(one):
+        one.process.send_signal(signal.SIGINT)
+        one.process.wait(60)
+        wait(lambda: one.job() not in one.slurm.run("squeue", "-h", "-t", "running,completing", "-o", "%i"))
+        one.start()
+
+    return disturb(one, undisturbed, fault, starts=2)
+
+
+@scenario
+def config_edited_while_it_runs(make, undisturbed):
+    one = make()
+    one.resources["slurm_extra"] = "--begin=now+15"  # so that the job reads the workflow after the edit
+
+    def edit():
+        one.tasks["drill"]["optimizer"] = {"name": "adam", "lr": 1.3e-3}
+        one.write()
+
+    one.start()
+    one.job()
+    edit()
+    cost = one.finish(undisturbed, starts=1)
+    assert one.planned("--", one.target) == {"train_dense_drill": 1}
+    return cost
+
+
+@scenario
+def want_of_memory(make, undisturbed):
+    one = make()
+    one.resources["mem_mb"] = 250
+    one.options["retries"] = 4
+    one.start()
+    assert one.process.wait(300) == 0, one.said
+    assert "OUT_OF_MEMORY" in one.said or "exit status" in one.said
+    attempts = 1 + one.said.count("Trying to restart job")
+    assert attempts >= 2
+    memory = one.slurm.run("squeue", "-h", "--states=all", "-j", one.job(), "-o", "%m")
+    assert memory == f"{250 * 2 ** (attempts - 1)}M"
+    return one.finish(undisturbed, len(one.starts()), attempts)
+
+
+@scenario
+def full_disk(make, undisturbed):
+    one = make()
+    disk = one.path / "results/dense"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], check=True)
+    try:
+
+        def fault(one):
+            free = shutil.disk_usage(disk).free
+            (disk / "ballast").write_bytes(bytes(free - 200_000))
+            wait(lambda: "Trying to restart job" in one.said)
+            (disk / "ballast").unlink()
+
+        one.lost = -600.0  # nothing can be saved from here on
+        one.start()
+        one.wait_until_saved()
+        fault(one)
+        assert "No space left" in one.said
+        return one.finish(undisturbed, starts=2, attempts=2)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+@scenario
+def controller_away_for_a_minute(make, undisturbed):
+    """One job ends while it is away; the next one waits until it is back."""
+    with slurm_cluster.running(make.folder / "another", nodes=1) as slurm:
+        one = make(slurm=slurm, nodes="f1")
+        level = "results/lineage/drill/imp/seed1/level01/metrics.json"
+        one.start("--", one.target, level)
+        one.wait_until_saved()
+        slurm.kill("slurmctld")
+        time.sleep(60)
+        assert (one.path / one.target).exists() and not (one.path / level).exists()
+        slurm.start_controller()
+        cost = one.finish(undisturbed, starts=1)
+        assert "trying again" in one.said
+        assert len(json.loads((one.path / level).read_text())["provenance"]["starts"]) == 1
+        return cost
+
+
+@scenario
+def small_study_in_job_arrays(make, undisturbed):
+    one = make()
+    one.resources["pack"] = 2
+    one.options |= {"submitit-array": 10, "submitit-linger": 5}
+    one.study["seeds"] = [1, 2, 3]
+    one.start("all")
+    assert one.process.wait(300) == 0, one.said
+    assert contents(one.path / "results") == undisturbed["study"]
+    jobs = set(re.findall(r" as? slurm job (\S+)\.", one.said))
+    assert any("_" in job for job in jobs), one.said
+    return f"{one.said.count('Finished jobid')} jobs in {len(jobs)} SLURM jobs"
+
+
+# --- running them
+
+
+class Maker:
+    """Makes drills, each on a pair of nodes of its own."""
+
+    def __init__(self, folder, slurm, pairs):
+        self.folder, self.slurm, self.pairs, self.mine, self.made = folder, slurm, pairs, None, []
+
+    def __call__(self, cluster="slurm", slurm=None, nodes=None, task="drill"):
+        nodes = nodes or self.mine
+        path = self.folder / f"workspace{len(self.made)}"
+        self.made.append(Drill(path, cluster, slurm or self.slurm, nodes, task))
+        return self.made[-1]
+
+    def run(self, function, undisturbed):
+        self.mine = self.pairs.get()
+        try:
+            return function(self, undisturbed)
+        finally:
+            for one in self.made:
+                if one.process is not None and one.process.poll() is None:
+                    one.process.send_signal(signal.SIGINT)
+                    one.process.wait(60)
+            self.pairs.put(self.mine)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    with slurm_cluster.running(tmp_path_factory.mktemp("slurm"), nodes=2 * AT_ONCE) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """What the trainings and the small study give on this machine when nothing happens."""
+    workspace = Workspace(tmp_path_factory.mktemp("undisturbed") / "workspace")
+    workspace.tasks |= {"drill": DRILL, "long": LONG}
+    workspace.write()
+    workspace.snakemake("--", *(f"results/dense/{task}/seed1/metrics.json" for task in ("drill", "long")))
+    found = {task: contents(workspace.path / f"results/dense/{task}/seed1") for task in ("drill", "long")}
+    shutil.rmtree(workspace.path / "results")
+    workspace.study["seeds"] = [1, 2, 3]
+    workspace.write()
+    workspace.snakemake()
+    return {**found, "study": contents(workspace.path / "results")}
+
+
+@pytest.fixture(scope="session")
+def outcomes(request, slurm, undisturbed, tmp_path_factory):
+    """Scenario -> its future; those selected run, some at a time."""
+    pairs = queue.Queue()
+    for number in range(1, AT_ONCE + 1):
+        pairs.put(f"f{number}")
+    chosen = [
+        item.callspec.params["name"] for item in request.session.items if "outcomes" in item.fixturenames
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(
+                Maker(tmp_path_factory.mktemp(name), slurm, pairs).run, SCENARIOS[name], undisturbed
+            )
+            for name in chosen
+        }
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name, outcomes, record_property):
+    cost = outcomes[name].result()
+    record_property("cost", cost)
+    print(f"{name.replace('_', ' ')}: {cost}")

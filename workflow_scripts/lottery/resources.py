@@ -1,0 +1,27 @@
+"""What a training asks of a cluster: `config/resources.yaml`, by family and by task."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from . import plugins
+from .config import Entry, lookup, read_yaml, validate
+
+TEXTS = ("slurm_partition", "slurm_account", "qos", "constraint", "gpu_model", "slurm_extra")
+
+
+def read_resources(path: Path, schema: Path, tasks: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Task name -> gpu, threads, mem_mb, runtime (minutes), pack and SLURM's words (empty if not given).
+
+    Raises InputError for unknown keys or families.
+    """
+    asked = validate(read_yaml(path), read_yaml(schema), str(path))
+    for family in asked["families"]:
+        lookup("family", family, dict.fromkeys(plugins.names("tasks")), f"{path}: families")
+    found = {}
+    for name, task in tasks.items():
+        own = [entry for pattern, entry in asked["tasks"].items() if fnmatchcase(name, pattern)]
+        found[name] = dict.fromkeys(TEXTS, "") | asked["all"]
+        for entry in (asked["families"].get(task["family"], {}), *own):
+            found[name] |= entry
+    return found
