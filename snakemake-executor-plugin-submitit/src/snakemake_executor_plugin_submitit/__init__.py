@@ -35,10 +35,8 @@ RESOURCES = (
 )  # fmt: skip
 LOOK = 0.2  # seconds between two looks for ended jobs
 SETTLE = 5.0  # seconds that files of an ended job may take to be seen here
-OUT_OF_MEMORY = re.compile(
-    r"exit status 137|SIGKILL|MemoryError|annot allocate memory|oom.?kill|exceeded (job )?memory limit",
-    re.IGNORECASE,
-)
+NO_MEMORY_SAYS_SLURM = re.compile(r"oom.?kill|exceeded (job )?memory limit", re.IGNORECASE)
+NO_MEMORY_SAYS_JOB = re.compile(r"exit status 137|SIGKILL|MemoryError|annot allocate memory")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -239,6 +237,7 @@ class Executor(RemoteExecutor):
                 self.logger.info(f"{self.cluster} job {held.job_id} is out of date, and cancelled.")
                 self._cancel([held])
                 held.slots = 0
+                held.desk.revoke()
         for path in (self.root / "ended").glob(f"{name}.*"):
             entry = spool.read(path) or {}
             path.unlink()
@@ -462,7 +461,7 @@ class Executor(RemoteExecutor):
                 continue
             outcomes.append(Outcome(self.jobs.pop(name)))
             if entry["status"]:
-                self.memory_deaths[name] += bool(OUT_OF_MEMORY.search(entry["output"]))
+                self.memory_deaths[name] += bool(NO_MEMORY_SAYS_JOB.search(entry["output"]))
                 outcomes[-1].error = f"{self.cluster} job {held.job_id}: exit status {entry['status']}"
                 if not any(os.path.getsize(log) for log in job.info.job.log if os.path.exists(log)):
                     outcomes[-1].logs = [str(held.desk.folder / f"{name}.log")]
@@ -490,17 +489,18 @@ class Executor(RemoteExecutor):
             state, reason = self._state(held)
             if state == "PENDING" and reason in slurm.HOPELESS:
                 self._cancel([held])
-                for name in held.jobs & self.jobs.keys():
+                for name in self._own(held):
                     outcomes.append(self._lost(held, name, f"would be pending for ever: {reason}"))
                 self._forget(held)
             elif state not in slurm.ENDED:
                 held.dead_since = None
             elif held.dead_since is None:
                 held.dead_since = time.time()
+                held.desk.revoke()  # should it live all the same
             elif time.time() - held.dead_since > SETTLE:
-                if state == "FAILED" and OUT_OF_MEMORY.search(_tail(self._log(held))):
+                if state == "FAILED" and NO_MEMORY_SAYS_SLURM.search(_tail(self._log(held))):
                     state = "OUT_OF_MEMORY"  # where SLURM itself watches memory, it calls this FAILED
-                for name in held.jobs & self.jobs.keys():
+                for name in self._own(held):
                     if self._excused(held, name, state) and self.stops[name] < self.settings.max_timeouts:
                         self.stops[name] += 1
                         self._rehouse(name)
@@ -509,6 +509,10 @@ class Executor(RemoteExecutor):
                         outcomes.append(self._lost(held, name, f"ended without a result (state {state})"))
                 self._forget(held)
         return outcomes
+
+    def _own(self, held: Held) -> list[str]:
+        """The jobs of this workflow that a worker has now."""
+        return [name for name in held.jobs if name in self.jobs and self.jobs[name].worker == held.name]
 
     def _excused(self, held: Held, name: str, state: str) -> bool:
         """Whether a job that its worker took with it simply runs again, and has not failed."""
@@ -553,7 +557,7 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         with self.mutex:
-            ours = [held for held in self.held.values() if not held.jobs or held.jobs & self.jobs.keys()]
+            ours = [held for held in self.held.values() if not held.jobs or self._own(held)]
             self._cancel(ours)
 
     def shutdown(self) -> None:

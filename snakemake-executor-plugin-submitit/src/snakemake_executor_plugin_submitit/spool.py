@@ -75,6 +75,11 @@ class Desk:
         write(self.running / job, entry)
         (self.running / job).rename(self.ended / f"{job}.{self.worker}")
 
+    def revoke(self) -> None:
+        """End the worker's run, wherever it is, before its jobs run elsewhere."""
+        if self.folder.exists():
+            write(self.folder / "owner", {"run": None})
+
     def close(self) -> None:
         """Take no more jobs, and hand back those not begun."""
         with contextlib.suppress(FileNotFoundError):

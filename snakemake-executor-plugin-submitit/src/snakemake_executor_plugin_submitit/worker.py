@@ -90,7 +90,7 @@ class Worker:
         before = read(self.desk.folder / "owner")
         self.me = {"run": uuid.uuid4().hex, "job": JobEnvironment().job_id, "host": os.uname().nodename}
         write(self.desk.folder / "owner", self.me)
-        if before is not None and not before.get("released"):
+        if before is not None and before["run"] and not before.get("released"):
             time.sleep(TAKEOVER)  # it was killed, or lives on a node that SLURM has lost
         for job in jobs(self.desk.running):
             entry = read(self.desk.running / job)
@@ -102,7 +102,7 @@ class Worker:
                 (self.desk.running / job).rename(self.desk.ended / f"{job}.{self.name}")
 
     def _is_mine(self) -> bool:
-        return (read(self.desk.folder / "owner") or self.me)["run"] == self.me["run"]
+        return (read(self.desk.folder / "owner") or {}).get("run") == self.me["run"]
 
     def _release(self) -> None:
         write(self.desk.folder / "owner", {**self.me, "released": True})
