@@ -50,7 +50,7 @@ def join() -> None:
 
     It ends with the job's worker, which is named in SUBMITIT_WORKER.
     """
-    worker = os.environ.get("SUBMITIT_WORKER", "").partition(":")[0]
+    worker = os.environ.get("SUBMITIT_WORKER")
     if VARIABLE in os.environ or not worker:
         return
     folder = f"{tempfile.gettempdir()}/lottery-{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}-{worker}"

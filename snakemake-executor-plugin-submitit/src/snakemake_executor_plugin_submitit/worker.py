@@ -5,14 +5,21 @@ quarter of its time. At the time limit (SIGUSR2) and when it is told to end (SIG
 on, so that jobs can save their state; what has not ended runs again in the next run of this worker.
 """
 
+import contextlib
+import importlib
 import os
+import re
+import shlex
 import signal
 import subprocess
+import sys
 import time
+import traceback
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from submitit import JobEnvironment
 from submitit.helpers import DelayedSubmission
@@ -25,18 +32,75 @@ TAKEOVER = 10.0  # seconds that an earlier run gets to notice that it was replac
 TAIL = 4000  # characters of a job's output that are kept
 
 
-@dataclass
 class Child:
-    """A running job. guard: ends it should this process be killed."""
+    """A running job, in a session of its own. Should this process be killed, its guard ends it."""
 
-    process: subprocess.Popen[bytes]
-    guard: subprocess.Popen[bytes]
-    entry: Entry
-    log: Path
+    def __init__(self, entry: Entry, log: Path, others: Iterable["Child"]) -> None:
+        self.entry, self.log, self.began = entry, log, time.time()
+        self.status: int | None = None
+        words = snakemake_arguments(entry["command"])
+        if words is not None:
+            importlib.import_module("snakemake.cli")  # a second, once for all jobs of this worker
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                for other in others:
+                    other.guard.stdin.close()
+                _run(entry, log, words)
+            finally:
+                os._exit(1)
+        command = ["sh", "-c", f"read _; kill -KILL -{self.pid}"]
+        self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+    def poll(self) -> int | None:
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                self.guard.kill()
+                self.guard.wait()
+        return self.status
 
     def signal(self, number: int) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+
+def snakemake_arguments(command: str) -> list[str] | None:
+    """Of a command that does nothing but run Snakemake with this Python: its arguments, else None."""
+    words = shlex.split(command)
+    if words[:3] != [sys.executable, "-m", "snakemake"] or re.search(r"[$`&|;<>]", command):
+        return None
+    return words[3:]
+
+
+def _run(entry: Entry, log: Path, words: list[str] | None) -> None:
+    """In the forked process: run the job; returns if that was done here."""
+    os.setsid()
+    # SLURM signals every process of a job; only a job that can save its state sets a handler of its own
+    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(entry["cwd"])
+    os.environ["SUBMITIT_WORKER"] = str(os.getppid())
+    if words is None:
+        os.execvp("bash", ["bash", "-c", entry["command"]])
+    sys.argv = ["snakemake", *words]
+    status: Any = 1
+    try:
+        importlib.import_module("snakemake.cli").main(words)
+    except SystemExit as error:
+        status = error.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 class Worker:
@@ -113,37 +177,20 @@ class Worker:
             return
         if entry.pop("stopped", None):
             write(self.desk.running / job, entry)
-        log = self.desk.folder / f"{job}.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                ["bash", "-c", entry["command"]],
-                cwd=entry["cwd"],
-                env={**os.environ, "SUBMITIT_WORKER": f"{os.getpid()}:{self.desk.folder}"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_ignore_signals,
-            )
-        guard = subprocess.Popen(
-            ["sh", "-c", f"read _; kill -KILL -{process.pid}"], stdin=subprocess.PIPE, start_new_session=True
-        )
-        self.children[job] = Child(process, guard, {**entry, "began": time.time()}, log)
+        self.children[job] = Child(entry, self.desk.folder / f"{job}.log", self.children.values())
 
     def _reap(self, stopped: str | None = None) -> None:
         """Record the jobs that have ended; one that was stopped and has failed so runs again."""
         for job, child in list(self.children.items()):
-            status = child.process.poll()
+            status = child.poll()
             if status is None:
                 continue
-            child.guard.kill()
-            child.guard.wait()
             if stopped and status:
                 write(self.desk.running / job, {**child.entry, "stopped": stopped})
                 continue
             del self.children[job]
             output = child.log.read_bytes()[-TAIL:].decode(errors="replace")
-            took = time.time() - child.entry["began"]
+            took = time.time() - child.began
             self.desk.end(job, {**child.entry, "status": status, "output": output, "took": took})
 
     def _stop(self, number: int, grace: float) -> None:
@@ -151,7 +198,7 @@ class Worker:
         for child in self.children.values():
             child.signal(number)
         end = time.monotonic() + grace
-        while any(child.process.poll() is None for child in self.children.values()):
+        while any(child.poll() is None for child in self.children.values()):
             if time.monotonic() > end:
                 for child in self.children.values():
                     child.signal(signal.SIGKILL)
@@ -168,9 +215,3 @@ class Worker:
         if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
             time.sleep(3600)
         os._exit(128 + signal.SIGTERM)
-
-
-def _ignore_signals() -> None:
-    """SLURM signals every process of a job; only a job that can save its state sets a handler of its own."""
-    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
