@@ -1,14 +1,22 @@
-# make study | test | report | lint | benchmarks: each sets everything up first and is quick the second time.
+# make study | plan | test | report | lint | benchmarks: each sets everything up first and is quick the second time.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/ready
 CORES ?= all
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: study test report lint benchmarks
+# how `make plan` is asked: STUDY, a study's config file or its name; GPUS and CPUS there are
+STUDY ?= config/config.yaml
+GPUS ?= 8
+CPUS ?= $(shell nproc)
+
+.PHONY: study plan test report lint benchmarks
 
 study: $(READY)
 	snakemake --cores $(CORES) --quiet rules
+
+plan: $(READY)
+	python workflow_scripts/plan.py $(STUDY) --gpus $(GPUS) --cpus $(CPUS)
 
 test: $(READY)
 	python -m pytest -q tests
@@ -29,7 +37,7 @@ benchmarks: $(READY)
 	python benchmarks/control_games.py
 	python benchmarks/workflow.py
 
-$(READY): envs/requirements.txt
+$(READY): envs/requirements.txt snakemake-executor-plugin-submitit/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet -r envs/requirements.txt
 	touch $@

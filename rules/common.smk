@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
-from lottery import RESULTS_VERSION, plugins, warm
+from lottery import RESULTS_VERSION, plugins, resources, warm
 from lottery.errors import InputError
 from lottery.provenance import code_of
 from lottery.study import dense, ladders, lineage, pruning_of, read_study, training_settings
@@ -46,7 +46,7 @@ def asks(task=None):
     def asked(key):
         return lambda w: study.resources[task or w.task][key]
 
-    return {key: asked(key) for key in next(iter(study.resources.values())) if key != "threads"}
+    return {key: asked(key) for key in (*resources.ASKED, *resources.TEXTS)}
 
 
 # Large files are inputs as ancient(), so that a copied or touched one starts nothing; the small JSON

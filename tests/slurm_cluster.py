@@ -14,6 +14,19 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 # Devices that every machine has stand for GPUs: SLURM then hands out CUDA_VISIBLE_DEVICES as on a real node.
 GPUS = ("null", "zero", "full", "random")
 
+# What accounting does at a site: jobs for a closed account are refused.
+RULES = """
+function slurm_job_submit(job, partitions, user)
+    if job.account == "closed" then
+        return slurm.ESLURM_INVALID_ACCOUNT
+    end
+    return slurm.SUCCESS
+end
+function slurm_job_modify(job, record, partitions, user)
+    return slurm.SUCCESS
+end
+"""
+
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -59,6 +72,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
+JobSubmitPlugins=lua
 """
 
 
@@ -91,13 +105,13 @@ class Cluster:
             f"PartitionName=low {everywhere} PriorityTier=1 PreemptMode=REQUEUE GraceTime=8",
             f"PartitionName=cancelled {everywhere} PriorityTier=1 PreemptMode=CANCEL GraceTime=8",
             f"PartitionName=high {everywhere} PriorityTier=100 PreemptMode=OFF",
-            f"PartitionName=others {everywhere} AllowAccounts=others",
         ]
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)
         (root / "state").mkdir()
         (root / "slurm.conf").write_text("\n".join(lines) + "\n")
         (root / "plugstack.conf").write_text("")
+        (root / "job_submit.lua").write_text(RULES)
         devices = [
             f"NodeName={node} Name=gpu File=/dev/{device}" for node in self.nodes for device in GPUS[:gpus]
         ]

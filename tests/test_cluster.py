@@ -516,3 +516,124 @@ def test_scenario(name, outcomes, record_property):
     cost = outcomes[name].result()
     record_property("cost", cost)
     print(f"{name.replace('_', ' ')}: {cost}")
+
+
+# --- what cannot run says so at once
+
+REFUSED = {
+    "partition": ({"slurm_partition": "nope"}, "--partition=nope.*invalid partition specified: nope"),
+    "account": ({"slurm_account": "closed"}, "--account=closed.*Invalid account"),
+    "gpus": ({"gpu": 9}, "--gres=gpu:9.*Requested node configuration is not available"),
+    "gpu model": ({"gpu": 1, "gpu_model": "h100"}, "--gres=gpu:h100:1.*configuration is not available"),
+    "memory": ({"mem_mb": 10**9}, "--mem=1000000000M.*configuration is not available"),
+    "constraint": ({"constraint": "fast"}, "--constraint=fast.*Invalid feature specification"),
+}
+
+
+@pytest.fixture
+def stopped(tmp_path, slurm):
+    """Run a workflow that asks for what it cannot have; returns what it says."""
+
+    def run(asked=None, cluster="slurm", seconds=30, **environment):
+        one = Drill(tmp_path / "workspace", cluster, slurm, "f1")
+        one.options["retries"] = 0
+        one.resources |= asked or {}
+        one.write()
+        done = subprocess.run(
+            one.command("--", one.target),
+            cwd=one.path,
+            env=one.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        assert done.returncode == 1
+        assert not one.checkpoint.parent.exists()
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_slurm_refuses_is_said_before_anything_is_submitted(kind, stopped, slurm):
+    asked, message = REFUSED[kind]
+    before = slurm.states()
+    said = stopped(asked)
+    assert re.search(f"rule train_dense_drill: SLURM refuses .*{message}", said), said
+    assert slurm.states() == before
+
+
+def test_what_would_be_pending_for_ever_is_cancelled(stopped, slurm):
+    said = stopped({"slurm_partition": "short", "runtime": 10})
+    assert "would be pending for ever: PartitionTimeLimit" in said
+    assert "PENDING" not in slurm.states().values()
+
+
+def test_without_slurm(stopped, tmp_path):
+    python = tmp_path / "bin"
+    python.mkdir()
+    for name in ("bash", "sh", "env", "nice"):
+        (python / name).symlink_to(shutil.which(name))
+    said = stopped(PATH=str(python))
+    assert "no SLURM found: sbatch is not on the PATH" in said
+
+
+def test_slurm_that_does_not_answer(stopped, tmp_path):
+    (tmp_path / "slurm.conf").write_text("ClusterName=none\nSlurmctldHost=localhost\nSlurmctldPort=1\n")
+    assert "SLURM does not answer" in stopped(SLURM_CONF=str(tmp_path / "slurm.conf"), seconds=120)
+
+
+def test_an_unknown_cluster(tmp_path):
+    (tmp_path / "Snakefile").write_text(OTHER.replace("{COUNT}", "41"))
+    command = ["snakemake", "--executor", "submitit", "--submitit-cluster", "slrum", "--jobs", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "submitit-cluster: found 'slrum', allowed: slurm, local, debug" in done.stdout + done.stderr
+
+
+# --- the executor with another workflow
+
+OTHER = """
+rule all:
+    input: expand("{name}.txt", name=["a", "b", "c"])
+
+rule make:
+    output: "{name}.txt"
+    log: "{name}.log"
+    threads: 1
+    resources: runtime=1, mem_mb=lambda w, attempt: 1000 * attempt
+    shell: "echo $(({COUNT} + 1)) > {output}; echo made {wildcards.name} > {log}"
+"""
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "local", "debug"])
+def test_another_workflow_on_each_cluster(cluster, tmp_path, slurm):
+    (tmp_path / "Snakefile").write_text(OTHER.replace("{COUNT}", "41"))
+    command = ["snakemake", "--executor", "submitit", "--submitit-cluster", cluster, "--jobs", "3"]
+    environment = {**os.environ, **slurm.env}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(tmp_path / f"{name}.txt").read_text() for name in "abc"] == ["42\n"] * 3
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_failing_job_is_reported_with_its_log_and_the_rest_goes_on(tmp_path, slurm):
+    text = OTHER.replace("echo $(({COUNT}", "echo before; test {wildcards.name} != b; echo $((41")
+    text = text.replace("; echo made {wildcards.name} > {log}", "").replace("echo before", "echo why > {log}")
+    (tmp_path / "Snakefile").write_text(text)
+    command = ["snakemake", "--executor", "submitit", "--jobs", "3", "--keep-going", "--retries", "1"]
+    done = subprocess.run(
+        [*command, "--show-failed-logs", "--submitit-queue-poll", "2"],
+        cwd=tmp_path,
+        env={**os.environ, **slurm.env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert (
+        (tmp_path / "a.txt").exists() and (tmp_path / "c.txt").exists() and not (tmp_path / "b.txt").exists()
+    )
+    assert said.count("Trying to restart job") == 1, said
+    assert said.count("exit status 1") == 2 and "why" in said, said

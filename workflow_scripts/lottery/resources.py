@@ -7,6 +7,7 @@ from pathlib import Path
 from . import plugins
 from .config import Entry, lookup, read_yaml, validate
 
+ASKED = ("gpu", "mem_mb", "runtime", "pack")
 TEXTS = ("slurm_partition", "slurm_account", "qos", "constraint", "gpu_model", "slurm_extra")
 
 

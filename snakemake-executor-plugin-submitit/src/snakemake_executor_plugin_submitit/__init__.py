@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import submitit
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -26,7 +25,8 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 from . import slurm, spool
-from .worker import TAIL, Worker
+from .submission import ExecutorSettings, Held, flags, local_gpus, submit
+from .worker import TAIL
 
 CLUSTERS = ("slurm", "local", "debug")
 RESOURCES = (
@@ -39,20 +39,6 @@ NO_MEMORY_SAYS_SLURM = re.compile(r"oom.?kill|exceeded (job )?memory limit", re.
 NO_MEMORY_SAYS_JOB = re.compile(r"exit status 137|SIGKILL|MemoryError|annot allocate memory")
 
 
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass
-class ExecutorSettings(ExecutorSettingsBase):
-    cluster: str = _setting("slurm", "slurm, local or debug (in this process)")
-    max_timeouts: int = _setting(5, "How often a job may be stopped by time limit or preemption, and go on")
-    signal_delay: int = _setting(120, "Seconds before the time limit at which jobs are told to save state")
-    linger: int = _setting(0, "Seconds that a SLURM job with nothing to do waits for another job like it")
-    array: int = _setting(1, "Up to how many equal SLURM jobs are submitted as one job array")
-    queue_poll: int = _setting(30, "Seconds between two calls of squeue")
-
-
 common_settings = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=False,
@@ -60,27 +46,6 @@ common_settings = CommonSettings(
     auto_deploy_default_storage_provider=False,
     init_seconds_before_status_checks=0,
 )
-
-
-@dataclass
-class Held:
-    """A submitit job. shape: what it asks for, as JSON; jobs: the Snakemake jobs it was given."""
-
-    name: str
-    desk: spool.Desk
-    shape: str
-    slots: int
-    job_id: str
-    submitted: float
-    gpus: list[int]
-    jobs: set[str] = field(default_factory=set)
-    dead_since: float | None = None
-    failed: bool = False
-    taken_up: bool = False
-
-    def save(self, cluster: str, job_id: str | None) -> None:
-        said = {key: getattr(self, key) for key in ("shape", "slots", "submitted", "gpus")}
-        spool.write(self.desk.folder / "worker.json", {**said, "cluster": cluster, "job_id": job_id})
 
 
 @dataclass
@@ -102,7 +67,7 @@ class Outcome:
     logs: list[str] = field(default_factory=list)
 
 
-class Executor(RemoteExecutor):
+class Executor(RemoteExecutor):  # type: ignore[misc]
     def __post_init__(self) -> None:
         self.settings: ExecutorSettings = self.workflow.executor_settings
         self.cluster = self.settings.cluster
@@ -156,9 +121,9 @@ class Executor(RemoteExecutor):
                 with contextlib.suppress(Exception):  # resources may depend on files that are not there yet
                     shapes.setdefault(self._shape(job), job.name)
         for shape, rule in shapes.items():
-            flags = self._flags(shape, 1)
-            if (said := slurm.refusal(flags)) and not slurm.PASSING.search(said):
-                asked = " ".join(f"--{key}={value}" for key, value in flags.items())
+            options = flags(shape, 1)
+            if (said := slurm.refusal(options)) and not slurm.PASSING.search(said):
+                asked = " ".join(f"--{key}={value}" for key, value in options.items())
                 raise WorkflowError(f"rule {rule}: SLURM refuses {asked}: {said}")
 
     def _take_up_workers(self) -> None:
@@ -268,28 +233,6 @@ class Executor(RemoteExecutor):
         asked |= {"runtime": asked.get("runtime", 60), "threads": max(1, job.threads)}
         return json.dumps(asked, sort_keys=True, default=str)
 
-    def _flags(self, shape: str, slots: int) -> dict[str, Any]:
-        """The options of sbatch for a worker of a shape."""
-        asked = json.loads(shape)
-        flags = {
-            "nodes": 1,
-            "ntasks-per-node": 1,
-            "cpus-per-task": slots * asked["threads"],
-            "time": int(asked["runtime"]),
-        }
-        if "mem_mb" in asked:
-            flags["mem"] = f"{slots * int(asked['mem_mb'])}M"
-        if "gpu" in asked:
-            model = f"{asked['gpu_model']}:" if "gpu_model" in asked else ""
-            flags["gres"] = f"gpu:{model}{asked['gpu']}"
-        for key in ("slurm_partition", "slurm_account", "qos", "constraint"):
-            if key in asked:
-                flags[key.removeprefix("slurm_")] = asked[key]
-        for extra in shlex.split(asked.get("slurm_extra", "")):
-            key, _, value = extra.lstrip("-").partition("=")
-            flags[key] = value or True
-        return flags
-
     def _place(self) -> list[Outcome]:
         """Give every homeless job to a worker with room, or to a new one. Returns those SLURM refused."""
         if not self.homeless or time.time() < self.place_again:
@@ -337,7 +280,7 @@ class Executor(RemoteExecutor):
                 held.save(self.cluster, None)
                 for name in held.jobs:
                     held.desk.hand_in(name, self.jobs[name].entry)
-            ids = self._start(new, self.jobs[batches[0][0]].entry["name"])
+            ids = submit(self.settings, self.root, new, self.jobs[batches[0][0]].entry["name"])
         except Exception as error:
             for held in new:
                 shutil.rmtree(held.desk.folder, ignore_errors=True)
@@ -360,53 +303,13 @@ class Executor(RemoteExecutor):
         self.polled = min(self.polled, time.time() - self.settings.queue_poll + SETTLE)  # look soon
         return []
 
-    def _start(self, new: list[Held], title: str) -> list[str]:
-        """Submit equal workers through submitit. Returns their job ids."""
-        shape, slots, gpus = new[0].shape, new[0].slots, new[0].gpus
-        minutes = int(json.loads(shape)["runtime"])
-        # the signal comes up to a minute early, and at once if its delay is longer than the limit
-        delay = min(self.settings.signal_delay, 30 * minutes)
-        grace, linger = max(5.0, delay - 15.0), self.settings.linger
-        work = [Worker(str(self.root), held.name, slots, linger, minutes, grace) for held in new]
-        if self.cluster == "debug":
-            debug = submitit.DebugExecutor(self.root / "log")
-            started = [debug.submit(one) for one in work]
-            for job in started:
-                job.result()
-            return [job.job_id for job in started]
-        if self.cluster == "local":
-            executor = submitit.LocalExecutor(self.root / "log", max_num_timeout=self.settings.max_timeouts)
-            executor.update_parameters(
-                timeout_min=minutes,
-                signal_delay_s=delay,
-                gpus_per_node=len(gpus),
-                visible_gpus=gpus,
-                stderr_to_stdout=True,
-            )
-        else:
-            executor = submitit.SlurmExecutor(self.root / "log", max_num_timeout=self.settings.max_timeouts)
-            flags = self._flags(shape, slots)
-            executor.update_parameters(
-                job_name=title,
-                time=flags.pop("time"),
-                signal_delay_s=delay,
-                stderr_to_stdout=True,
-                wckey=None,
-                array_parallelism=len(work),
-                srun_args=[f"--cpus-per-task={flags['cpus-per-task']}"],  # which srun does not inherit
-                additional_parameters={"requeue": True, **flags},
-            )
-        if len(work) == 1:
-            return [executor.submit(work[0]).job_id]
-        with executor.batch():
-            submitted = [executor.submit(one) for one in work]
-        return [job.job_id for job in submitted]
-
     def _free_gpus(self, wanted: int) -> list[int] | None:
         """Free GPUs of this machine for a local job; none if it has none at all; None if they are busy."""
         if self.cluster != "local" or not wanted:
             return []
-        there = _gpus()
+        there = local_gpus()
+        if 0 < len(there) < wanted:
+            raise WorkflowError(f"gpu: found {wanted}, allowed: up to {len(there)}, which this machine has")
         busy = {gpu for held in self.held.values() for gpu in held.gpus}
         free = [gpu for gpu in there if gpu not in busy][:wanted]
         return free if len(free) == min(wanted, len(there)) else None
@@ -575,21 +478,7 @@ def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-TAIL:] if log.exists() else ""
 
 
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-TAIL:] if log.exists() else ""
-
-
 def _title(job: JobExecutorInterface) -> str:
     """Rule and wildcards, as squeue shows them."""
     words = [job.name, *map(str, [] if job.is_group() else job.wildcards)]
     return re.sub(r"[^\w.,=+-]", "_", ".".join(words))[:200]
-
-
-def _gpus() -> list[int]:
-    """The GPUs of this machine that may be used."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [int(gpu) for gpu in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if gpu.isdigit()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
-    return list(range(sum(line.startswith("GPU ") for line in listed.splitlines())))

@@ -38,6 +38,7 @@ class Child:
     def __init__(self, entry: Entry, log: Path, others: Iterable["Child"]) -> None:
         self.entry, self.log, self.began = entry, log, time.time()
         self.status: int | None = None
+        self.guard: subprocess.Popen[bytes] | None = None
         words = snakemake_arguments(entry["command"])
         if words is not None:
             importlib.import_module("snakemake.cli")  # a second, once for all jobs of this worker
@@ -45,6 +46,7 @@ class Child:
         if self.pid == 0:
             try:
                 for other in others:
+                    assert other.guard and other.guard.stdin
                     other.guard.stdin.close()
                 _run(entry, log, words)
             finally:
@@ -55,7 +57,7 @@ class Child:
     def poll(self) -> int | None:
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
+            if pid and self.guard:
                 self.status = os.waitstatus_to_exitcode(status)
                 self.guard.kill()
                 self.guard.wait()
@@ -166,7 +168,8 @@ class Worker:
                 (self.desk.running / job).rename(self.desk.ended / f"{job}.{self.name}")
 
     def _is_mine(self) -> bool:
-        return (read(self.desk.folder / "owner") or {}).get("run") == self.me["run"]
+        owner = read(self.desk.folder / "owner") or {}
+        return bool(owner.get("run") == self.me["run"])
 
     def _release(self) -> None:
         write(self.desk.folder / "owner", {**self.me, "released": True})
