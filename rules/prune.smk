@@ -7,6 +7,7 @@ rule prune:
         report="results/lineage/{task}/{recipe}/seed{seed}/level{level}/pruning.json",
     log:
         "results/logs/prune/{task}/{recipe}/seed{seed}/level{level}.log",
+    priority: 1
     conda:
         "../envs/prune.yaml"
     params:

@@ -20,6 +20,7 @@ for _task in study.tasks:
             f"results/logs/dense/{_task}/seed{{seed}}.log",
         benchmark:
             f"results/benchmarks/dense/{_task}/seed{{seed}}.tsv"
+        priority: 1  # the chain of a lineage is what a study waits for
         conda:
             "../envs/train.yaml"
         threads: study.resources[_task]["threads"]
@@ -45,6 +46,7 @@ rule train_level:
         "results/benchmarks/lineage/{task}/{recipe}/seed{seed}/level{level}.tsv"
     wildcard_constraints:
         recipe=one_of(set(study.recipes) - set(KEPT)),
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: lambda w: study.resources[w.task]["threads"]

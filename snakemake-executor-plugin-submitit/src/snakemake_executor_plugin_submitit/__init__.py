@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import threading
 import time
 import uuid
@@ -16,13 +15,12 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+from snakemake_interface_executor_plugins.settings import CommonSettings
 
 from . import slurm, spool
 from .submission import ExecutorSettings, Held, flags, local_gpus, submit
@@ -136,9 +134,7 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
             if said is None or said.pop("cluster") != self.cluster:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            if (
-                said["job_id"] is None
-            ):  # Snakemake died while it submitted: should the worker come, it finds nothing
+            if said["job_id"] is None:  # it died while it submitted: a worker that comes finds nothing
                 desk.close()
                 owner = spool.read(folder / "owner")
                 if owner is None:
