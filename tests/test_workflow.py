@@ -286,6 +286,14 @@ def test_divergence_and_collapse_are_rows_not_crashes(workspace):
     )
 
 
+def test_what_trainings_ask_of_a_cluster_is_no_reason_to_run_again(finished):
+    path = finished.path / "config/resources.yaml"
+    path.write_text(
+        path.read_text().replace("supervised: {gpu: 1, mem_mb: 8000}", "supervised: {threads: 2}")
+    )
+    assert "threads: 2" in path.read_text() and finished.planned() == {}
+
+
 # --- what a kill leaves
 
 
