@@ -617,6 +617,19 @@ def test_another_workflow_on_each_cluster(cluster, tmp_path, slurm):
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+def test_local_jobs_share_the_cores(tmp_path):
+    """Each job notes how many run beside it: never more than there are cores."""
+    shell = "mkdir -p now; touch now/$$; sleep 2; ls now | wc -l > {output}; rm now/$$"
+    text = OTHER.replace('"a", "b", "c"', ", ".join(f'"{name}"' for name in "abcdefgh"))
+    text = re.sub(r'shell: ".*"', f'shell: "{shell}"', text).replace("runtime=1", "runtime=1, pack=3")
+    (tmp_path / "Snakefile").write_text(text)
+    command = ["snakemake", "--executor", "submitit", "--submitit-cluster", "local", "--jobs", "100"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    beside = [int((tmp_path / f"{name}.txt").read_text()) for name in "abcdefgh"]
+    assert max(beside) <= len(os.sched_getaffinity(0))
+
+
 def test_a_failing_job_is_reported_with_its_log_and_the_rest_goes_on(tmp_path, slurm):
     text = OTHER.replace("echo $(({COUNT}", "echo before; test {wildcards.name} != b; echo $((41")
     text = text.replace("; echo made {wildcards.name} > {log}", "").replace("echo before", "echo why > {log}")

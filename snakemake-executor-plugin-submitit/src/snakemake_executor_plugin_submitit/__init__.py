@@ -239,12 +239,14 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
         refused = []
         for shape, names in shapes.items():
             for held in sorted(self.held.values(), key=lambda held: held.submitted):
-                while names and held.shape == shape and len(held.jobs) < held.slots:
+                while names and held.shape == shape and len(held.jobs) < held.slots and self._fits(shape, 1):
                     if not self._hand_in(held, names[0]):
                         held.slots = 0
                         break
                     self.homeless.remove(names.pop(0))
             pack = max(1, int(json.loads(shape).get("pack", 1)))
+            while pack > 1 and self.cluster == "local" and not self._fits(shape, pack):
+                pack -= 1
             batches = [names[start : start + pack] for start in range(0, len(names), pack)]
             full = [batch for batch in batches if len(batch) == pack]
             together = max(1, self.settings.array) if self.cluster == "slurm" else 1
@@ -264,8 +266,8 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
     def _submit(self, shape: str, batches: list[list[str]]) -> list[Outcome]:
         """Start a worker for each batch of jobs; several as one job array."""
         gpus = self._free_gpus(int(json.loads(shape).get("gpu", 0)))
-        if gpus is None:
-            return []  # until some are free
+        if gpus is None or not self._fits(shape, len(batches[0])):
+            return []  # until this machine has room
         new = []
         for batch in batches:
             desk = spool.Desk(self.root, uuid.uuid4().hex[:12])
@@ -299,6 +301,15 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
         self.polled = min(self.polled, time.time() - self.settings.queue_poll + SETTLE)  # look soon
         return []
 
+    def _fits(self, shape: str, number: int) -> bool:
+        """Whether this machine has cores for so many more local jobs; one that asks for more runs alone."""
+        if self.cluster != "local":
+            return True
+        busy = sum(json.loads(job.shape)["threads"] for job in self.jobs.values() if job.worker)
+        cores = len(os.sched_getaffinity(0))
+        wanted = number * json.loads(shape)["threads"]
+        return bool(busy + wanted <= cores or (busy == 0 and number == 1))
+
     def _free_gpus(self, wanted: int) -> list[int] | None:
         """Free GPUs of this machine for a local job; none if it has none at all; None if they are busy."""
         if self.cluster != "local" or not wanted:
@@ -306,6 +317,10 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
         there = local_gpus()
         if 0 < len(there) < wanted:
             raise WorkflowError(f"gpu: found {wanted}, allowed: up to {len(there)}, which this machine has")
+        for held in self.held.values():
+            if held.gpus and not held.jobs:
+                held.slots, held.gpus = 0, []
+                held.desk.close()
         busy = {gpu for held in self.held.values() for gpu in held.gpus}
         free = [gpu for gpu in there if gpu not in busy][:wanted]
         return free if len(free) == min(wanted, len(there)) else None

@@ -6,6 +6,7 @@ on, so that jobs can save their state; what has not ended runs again in the next
 """
 
 import contextlib
+import errno
 import importlib
 import os
 import re
@@ -16,7 +17,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,7 @@ from .spool import Desk, Entry, jobs, read, write
 LOOK = 0.1  # seconds between two looks at children
 IDLE_LOOK, BUSY_LOOK = 0.25, 2.0  # and at the spool, which may be on a network file system
 TAKEOVER = 10.0  # seconds that an earlier run gets to notice that it was replaced
+SIGNALS = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 TAIL = 4000  # characters of a job's output that are kept
 
 
@@ -42,6 +44,7 @@ class Child:
         words = snakemake_arguments(entry["command"])
         if words is not None:
             importlib.import_module("snakemake.cli")  # a second, once for all jobs of this worker
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the child has handlers of its own
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -51,6 +54,7 @@ class Child:
                 _run(entry, log, words)
             finally:
                 os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         command = ["sh", "-c", f"read _; kill -KILL -{self.pid}"]
         self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
@@ -69,6 +73,18 @@ class Child:
                 os.killpg(self.pid, number)
 
 
+def _insist(action: Callable[..., None], *arguments: Any) -> None:
+    """Do it, when the disk has room again: what a job has done must not be lost for want of a few bytes."""
+    while True:
+        try:
+            return action(*arguments)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            print(f"waiting: {error}", flush=True)
+            time.sleep(10)
+
+
 def snakemake_arguments(command: str) -> list[str] | None:
     """Of a command that does nothing but run Snakemake with this Python: its arguments, else None."""
     words = shlex.split(command)
@@ -81,9 +97,10 @@ def _run(entry: Entry, log: Path, words: list[str] | None) -> None:
     """In the forked process: run the job; returns if that was done here."""
     os.setsid()
     # SLURM signals every process of a job; only a job that can save its state sets a handler of its own
-    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
@@ -189,12 +206,13 @@ class Worker:
             if status is None:
                 continue
             if stopped and status:
-                write(self.desk.running / job, {**child.entry, "stopped": stopped})
+                _insist(write, self.desk.running / job, {**child.entry, "stopped": stopped})
                 continue
             del self.children[job]
             output = child.log.read_bytes()[-TAIL:].decode(errors="replace")
             took = time.time() - child.began
-            self.desk.end(job, {**child.entry, "status": status, "output": output, "took": took})
+            said = {**child.entry, "status": status, "output": output, "took": took}
+            _insist(self.desk.end, job, said)
 
     def _stop(self, number: int, grace: float) -> None:
         """Let all jobs save their state, and end them."""
