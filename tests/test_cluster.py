@@ -23,10 +23,10 @@ from conftest import TINY, Workspace, contents
 
 pytestmark = pytest.mark.skipif(not slurm_cluster.installed(), reason="SLURM is not installed")
 
-DRILL = TINY | {"length": "epoch350", "evaluate_every": "epoch50", "rewind_points": ["epoch1", "epoch100"]}
+DRILL = TINY | {"length": "epoch700", "evaluate_every": "epoch50", "rewind_points": ["epoch1", "epoch100"]}
 LONG = DRILL | {"length": "epoch2000", "evaluate_every": "epoch500"}  # longer than half a minute
 INTERVAL = 2.0  # seconds between two saves of a training's state
-AT_ONCE = 4
+AT_ONCE = 3
 
 
 class Drill(Workspace):
@@ -34,7 +34,7 @@ class Drill(Workspace):
 
     def __init__(self, path, cluster, slurm, nodes, task="drill"):
         self.profile, self.slurm, self.nodes, self.process = cluster, slurm, nodes, None
-        self.resources = {"gpu": 0, "threads": 1, "mem_mb": 1500, "runtime": 10, "pack": 1}
+        self.resources = {"gpu": 0, "threads": 1, "mem_mb": 3000, "runtime": 10, "pack": 1}
         if cluster == "slurm":
             self.resources["constraint"] = nodes
         self.options = {"submitit-queue-poll": 2, "submitit-linger": 0, "retries": 2}
@@ -282,7 +282,7 @@ def kill_snakemake(one):
 
 @scenario
 def sigkill_of_snakemake_and_a_new_one(make, undisturbed):
-    one = make()
+    one = make(task="long")
 
     def fault(one):
         kill_snakemake(one)
@@ -295,7 +295,7 @@ def sigkill_of_snakemake_and_a_new_one(make, undisturbed):
 
 @scenario
 def sigkill_of_snakemake_and_a_new_one_locally(make, undisturbed):
-    one = make("local")
+    one = make("local", task="long")
 
     def fault(one):
         kill_snakemake(one)
@@ -328,7 +328,7 @@ def sigkill_of_snakemake_while_the_training_ends(make, undisturbed):
 def new_settings_after_sigkill_of_snakemake(make, undisturbed):
     """A training that still runs with old settings is not taken for one with new ones."""
     one = make()
-    one.tasks["drill"]["optimizer"] = {"name": "adam", "lr": 1.3e-3}
+    one.tasks["drill"]["length"] = "epoch3000"
 
     def fault(one):
         kill_snakemake(one)
@@ -417,8 +417,10 @@ def controller_away_for_a_minute(make, undisturbed):
         one.start("--", one.target, level)
         one.wait_until_saved()
         slurm.kill("slurmctld")
-        time.sleep(60)
-        assert (one.path / one.target).exists() and not (one.path / level).exists()
+        gone = time.monotonic()
+        wait((one.path / one.target).exists)
+        time.sleep(max(5.0, gone + 60 - time.monotonic()))
+        assert not (one.path / level).exists()
         slurm.start_controller()
         cost = one.finish(undisturbed, starts=1)
         assert "trying again" in one.said
