@@ -216,7 +216,14 @@ def test_a_run_keeps_masks_and_numbers_and_no_weights(done):
     metrics = json.loads((done.path / "results/lineage/tiny/imp/seed1/level02/metrics.json").read_text())
     assert metrics["kept"] == round(50_200 * 0.8**2) and metrics["prunable"] == 50_200
     assert metrics["fraction_pruned_of_all"] < metrics["fraction_pruned"] == pytest.approx(0.36)
-    assert set(metrics["provenance"]) == {"seconds", "peak_memory_bytes", "host", "device", "versions"}
+    assert set(metrics["provenance"]) == {
+        "seconds",
+        "peak_memory_bytes",
+        "host",
+        "device",
+        "versions",
+        "starts",
+    }
 
 
 def test_masks_of_a_lineage_are_nested_and_one_shot_masks_too(finished):
