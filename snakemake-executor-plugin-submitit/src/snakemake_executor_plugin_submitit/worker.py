@@ -160,7 +160,7 @@ class Worker:
         """submitit calls it at the time limit: let jobs save their state; None if nothing is left to do."""
         self._stop(signal.SIGUSR2, self.grace)
         self._release()
-        if not self.children and not jobs(self.desk.inbox):
+        if not jobs(self.desk.running) and not jobs(self.desk.inbox):
             self.desk.close()
             return None
         again = Worker(self.root, self.name, self.slots, self.linger, self.minutes, self.grace)
