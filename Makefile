@@ -36,6 +36,9 @@ benchmarks: $(READY)
 	python benchmarks/training.py
 	python benchmarks/control_games.py
 	python benchmarks/workflow.py
+	python benchmarks/scaling.py
+	python benchmarks/planning.py  # this and the next start a SLURM of their own
+	python benchmarks/cluster.py
 
 $(READY): envs/requirements.txt snakemake-executor-plugin-submitit/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
