@@ -20,6 +20,7 @@ import pytest
 import slurm_cluster
 import yaml
 from conftest import TINY, Workspace, contents
+from snakemake_executor_plugin_submitit.worker import Worker
 
 pytestmark = pytest.mark.skipif(not slurm_cluster.installed(), reason="SLURM is not installed")
 
@@ -593,6 +594,19 @@ def test_an_unknown_cluster(tmp_path):
 
 
 # --- the executor with another workflow
+
+
+def test_a_worker_stopped_while_it_begins_its_first_job_is_run_again(tmp_path):
+    """At a limit of a minute SLURM may signal at once: the job is taken, but not yet a process."""
+    worker = Worker(str(tmp_path), "worker", slots=1, linger=0, minutes=1, grace=1)
+    worker.me = {"run": "first", "job": "1", "host": "here"}
+    worker.desk.set_up()
+    worker.desk.hand_in("job", {"command": "true", "cwd": str(tmp_path)})
+    assert worker.desk.begin("job")
+    assert worker.checkpoint() is not None
+    worker.desk.end("job", {"status": 0})
+    assert worker.checkpoint() is None
+
 
 OTHER = """
 rule all:

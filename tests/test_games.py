@@ -1,10 +1,12 @@
 """Games: the fast ones are gymnasium's own, step by step; saved and taken up again; refused in one line."""
 
+import shutil
 import sys
 
 import gymnasium
 import numpy as np
 import pytest
+from conftest import contents
 from lottery import fast_games, games
 from lottery.errors import InputError
 
@@ -113,3 +115,56 @@ def test_a_missing_dependency_is_named(missing, named, monkeypatch):
     with pytest.raises(InputError, match="game: LunarLander-v3 cannot be played here") as error:
         games.find("LunarLander-v2")
     assert named in str(error.value) and "\n" not in str(error.value)
+
+
+# --- in the workflow
+
+
+def test_a_new_game_is_one_config_entry(workspace):
+    """MountainCar, which no code of the project names; and its files are those of the library alone."""
+    game = {"family": "a2c", "game": "MountainCar-v0", "hidden": [8], "episodes": 2, "length": "epoch2"}
+    workspace.tasks["mountaincar"] = game | {"environments": 2, "reward_episodes": 3}
+    curves = [
+        {"name": "winning", "task": "mountaincar", "recipe": "imp-biases"},
+        {"name": "random", "task": "mountaincar", "recipe": "imp-biases", "ticket": "random"},
+    ]
+    figures = [
+        {"name": "main", "kind": "metric", "title": "MountainCar", "curves": ["winning", "random"]},
+        {
+            "name": "learning",
+            "kind": "learning",
+            "title": "MountainCar",
+            "curves": ["winning"],
+            "levels": [0],
+        },
+    ]
+    workspace.study = {"study": "car", "seeds": [1], "levels": 2, "curves": curves, "figures": figures}
+    workspace.write()
+    workspace.snakemake()
+    rows = [
+        line.split(",") for line in (workspace.path / "results/tables/car/runs.csv").read_text().splitlines()
+    ]
+    played = rows[0].index("game")
+    assert len(rows) == 1 + 3 + 2 and {row[played] for row in rows[1:]} == {"MountainCar-v0"}
+    assert {row[rows[0].index("value")] for row in rows[1:]} == {"-200.0"}
+    assert (workspace.path / "results/figures/car/learning.png").exists()
+
+
+def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace):
+    """More cores for Snakemake than there are: as many processes as cores, several tickets in each."""
+    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 40, "length": "epoch3"}
+    workspace.tasks["pole"] = game | {"reward_episodes": 20}
+    curves = [
+        {"name": "winning", "task": "pole", "recipe": "imp-biases"},
+        {"name": "random", "task": "pole", "recipe": "imp-biases", "ticket": "random"},
+    ]
+    workspace.study = {"study": "pole", "seeds": [1, 2, 3], "levels": 3, "curves": curves, "figures": []}
+    workspace.write()
+    kinds = [workspace.path / "results" / kind for kind in ("dense", "lineage", "random")]
+    workspace.snakemake(env={"LOTTERY_WARM": "off"})
+    alone = [contents(folder) for folder in kinds]
+    shutil.rmtree(workspace.path / "results")
+    workspace.snakemake("--cores", "24")
+    logs = [path.read_text() for path in (workspace.path / "results/logs").rglob("*.log")]
+    assert sum("trained together with" in log for log in logs) > 5
+    assert [contents(folder) for folder in kinds] == alone

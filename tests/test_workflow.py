@@ -3,10 +3,7 @@
 import itertools
 import json
 import os
-import random
 import shutil
-import signal
-import subprocess
 import time
 
 import numpy as np
@@ -301,78 +298,6 @@ def test_what_trainings_ask_of_a_cluster_is_no_reason_to_run_again(finished):
     assert "threads: 2" in path.read_text() and finished.planned() == {}
 
 
-# --- what a kill leaves
-
-
-def training_processes(snakemake):
-    """The Snakemake process, the scripts of its trainings, and the forked trainings themselves."""
-    tree = [snakemake, *snakemake.children(recursive=True)]
-    named = {}
-    for process in tree:
-        try:
-            named[process] = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-    scripts = [p for p, line in named.items() if "/scripts/tmp" in line and "sh -c" not in line]
-    warm = [p for p, line in named.items() if "lottery.warm" in line]
-    forked = [p for p in warm if p.ppid() in {other.pid for other in warm}]
-    return scripts, forked
-
-
-def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
-    changes = {"length": "epoch800", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
-    workspace.tasks["tiny"] |= changes
-    workspace.write()
-    target = "results/dense/tiny/seed1/metrics.json"
-    workspace.snakemake("--", target)
-    undisturbed = contents(workspace.path / "results/dense")
-    shutil.rmtree(workspace.path / "results/dense")
-
-    rng, kills, resumed = random.Random(0), 0, 0
-    environment = {**os.environ, "LOTTERY_CHECKPOINT_MINUTES": "0.002"}
-    while kills < 10:
-        run = subprocess.Popen(
-            workspace.command("--", target),
-            cwd=workspace.path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        snakemake = psutil.Process(run.pid)
-        while run.poll() is None and not training_processes(snakemake)[1]:
-            time.sleep(0.05)
-        assert run.poll() is None, "the training ended before ten kills"
-        time.sleep(rng.uniform(0, 0.4))
-        scripts, forked = training_processes(snakemake)
-        for victim in rng.choice([scripts, forked, [snakemake]]):
-            victim.send_signal(signal.SIGKILL)
-            kills += 1
-        run.wait(60)
-        psutil.wait_procs(forked, timeout=60)
-        resumed += (workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors").exists()
-        assert not (workspace.path / target).exists()
-        workspace.snakemake("--unlock")
-    workspace.snakemake("--", target, env=environment)
-    assert contents(workspace.path / "results/dense") == undisturbed
-    assert resumed > 5
-
-
-def test_sigterm_saves_and_the_next_run_goes_on(workspace):
-    workspace.tasks["tiny"] |= {"length": "epoch300", "evaluate_every": "epoch1"}
-    workspace.write()
-    target = "results/dense/tiny/seed1/metrics.json"
-    run = subprocess.Popen(workspace.command("--", target), cwd=workspace.path, stderr=subprocess.PIPE)
-    snakemake = psutil.Process(run.pid)
-    while not (scripts := training_processes(snakemake)[0]) or not training_processes(snakemake)[1]:
-        time.sleep(0.05)
-    time.sleep(1.5)
-    scripts[0].send_signal(signal.SIGTERM)
-    assert run.wait(60) == 1
-    assert "stopped; the state is saved" in (workspace.path / "results/logs/dense/tiny/seed1.log").read_text()
-    workspace.snakemake("--", target)
-    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 300 * 22
-
-
 def test_nothing_is_left_running(done):
     time.sleep(2)
     found = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
@@ -420,56 +345,3 @@ def test_the_default_study_and_all_others_plan(workspace):
     assert "train_level" in said.stdout + said.stderr
     for path in (workspace.path / "config/studies").rglob("*.yaml"):
         workspace.snakemake("-n", "--quiet", "rules", "--configfile", str(path))
-
-
-# --- control games
-
-
-def test_a_new_game_is_one_config_entry(workspace):
-    """MountainCar, which no code of the project names; and its files are those of the library alone."""
-    game = {"family": "a2c", "game": "MountainCar-v0", "hidden": [8], "episodes": 2, "length": "epoch2"}
-    workspace.tasks["mountaincar"] = game | {"environments": 2, "reward_episodes": 3}
-    curves = [
-        {"name": "winning", "task": "mountaincar", "recipe": "imp-biases"},
-        {"name": "random", "task": "mountaincar", "recipe": "imp-biases", "ticket": "random"},
-    ]
-    figures = [
-        {"name": "main", "kind": "metric", "title": "MountainCar", "curves": ["winning", "random"]},
-        {
-            "name": "learning",
-            "kind": "learning",
-            "title": "MountainCar",
-            "curves": ["winning"],
-            "levels": [0],
-        },
-    ]
-    workspace.study = {"study": "car", "seeds": [1], "levels": 2, "curves": curves, "figures": figures}
-    workspace.write()
-    workspace.snakemake()
-    rows = [
-        line.split(",") for line in (workspace.path / "results/tables/car/runs.csv").read_text().splitlines()
-    ]
-    played = rows[0].index("game")
-    assert len(rows) == 1 + 3 + 2 and {row[played] for row in rows[1:]} == {"MountainCar-v0"}
-    assert {row[rows[0].index("value")] for row in rows[1:]} == {"-200.0"}
-    assert (workspace.path / "results/figures/car/learning.png").exists()
-
-
-def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace):
-    """More cores for Snakemake than there are: as many processes as cores, several tickets in each."""
-    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 40, "length": "epoch3"}
-    workspace.tasks["pole"] = game | {"reward_episodes": 20}
-    curves = [
-        {"name": "winning", "task": "pole", "recipe": "imp-biases"},
-        {"name": "random", "task": "pole", "recipe": "imp-biases", "ticket": "random"},
-    ]
-    workspace.study = {"study": "pole", "seeds": [1, 2, 3], "levels": 3, "curves": curves, "figures": []}
-    workspace.write()
-    kinds = [workspace.path / "results" / kind for kind in ("dense", "lineage", "random")]
-    workspace.snakemake(env={"LOTTERY_WARM": "off"})
-    alone = [contents(folder) for folder in kinds]
-    shutil.rmtree(workspace.path / "results")
-    workspace.snakemake("--cores", "24")
-    logs = [path.read_text() for path in (workspace.path / "results/logs").rglob("*.log")]
-    assert sum("trained together with" in log for log in logs) > 5
-    assert [contents(folder) for folder in kinds] == alone
