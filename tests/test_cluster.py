@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psutil
 import pytest
@@ -141,6 +142,13 @@ def scenario(function):
     return function
 
 
+def scenario_on_both(function):
+    """A scenario that is given the cluster too, and runs on SLURM and on submitit's local one."""
+    SCENARIOS[function.__name__] = partial(function, "slurm")
+    SCENARIOS[f"{function.__name__}_locally"] = partial(function, "local")
+    return function
+
+
 def disturb(one, undisturbed, fault, **expected):
     one.start()
     one.wait_until_saved()
@@ -172,24 +180,14 @@ def kill_the_worker(one):
     kill("submitit.core._submit", str(one.path))
 
 
-@scenario
-def sigkill_of_the_training(make, undisturbed):
-    return disturb(make(), undisturbed, kill_the_training, starts=2, attempts=2)
+@scenario_on_both
+def sigkill_of_the_training(cluster, make, undisturbed):
+    return disturb(make(cluster), undisturbed, kill_the_training, starts=2, attempts=2)
 
 
-@scenario
-def sigkill_of_the_training_locally(make, undisturbed):
-    return disturb(make("local"), undisturbed, kill_the_training, starts=2, attempts=2)
-
-
-@scenario
-def sigkill_of_the_worker(make, undisturbed):
-    return disturb(make(), undisturbed, kill_the_worker, starts=2, attempts=2)
-
-
-@scenario
-def sigkill_of_the_worker_locally(make, undisturbed):
-    return disturb(make("local"), undisturbed, kill_the_worker, starts=2, attempts=2)
+@scenario_on_both
+def sigkill_of_the_worker(cluster, make, undisturbed):
+    return disturb(make(cluster), undisturbed, kill_the_worker, starts=2, attempts=2)
 
 
 @scenario
@@ -251,20 +249,9 @@ def slurmd_that_dies_while_its_job_lives(make, undisturbed):
     return disturb(make(task="long"), undisturbed, fault, starts=2)
 
 
-@scenario
-def time_limit_shorter_than_the_training(make, undisturbed):
-    one = make(task="long")
-    one.resources["runtime"] = 1
-    one.start()
-    assert one.process.wait(300) == 0, one.said
-    starts = len(one.starts())
-    assert starts >= 2, one.said
-    return one.finish(undisturbed, starts)
-
-
-@scenario
-def time_limit_shorter_than_the_training_locally(make, undisturbed):
-    one = make("local", task="long")
+@scenario_on_both
+def time_limit_shorter_than_the_training(cluster, make, undisturbed):
+    one = make(cluster, task="long")
     one.resources["runtime"] = 1
     one.start()
     assert one.process.wait(300) == 0, one.said
@@ -281,29 +268,16 @@ def kill_snakemake(one):
     )
 
 
-@scenario
-def sigkill_of_snakemake_and_a_new_one(make, undisturbed):
-    one = make(task="long")
+@scenario_on_both
+def sigkill_of_snakemake_and_a_new_one(cluster, make, undisturbed):
+    one = make(cluster, task="long")
 
     def fault(one):
         kill_snakemake(one)
         one.start()
 
     cost = disturb(one, undisturbed, fault, starts=1)
-    assert "still runs, as slurm job" in one.said
-    return cost
-
-
-@scenario
-def sigkill_of_snakemake_and_a_new_one_locally(make, undisturbed):
-    one = make("local", task="long")
-
-    def fault(one):
-        kill_snakemake(one)
-        one.start()
-
-    cost = disturb(one, undisturbed, fault, starts=1)
-    assert "still runs, as local job" in one.said
+    assert f"still runs, as {cluster} job" in one.said
     return cost
 
 
