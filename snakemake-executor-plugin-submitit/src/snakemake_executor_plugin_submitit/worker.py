@@ -216,15 +216,18 @@ class Worker:
 
     def _stop(self, number: int, grace: float) -> None:
         """Let all jobs save their state, and end them."""
-        for child in self.children.values():
+        stopped = signal.Signals(number).name
+        for job, child in self.children.items():
             child.signal(number)
+            with contextlib.suppress(OSError):  # SLURM may kill this process before its jobs have ended
+                write(self.desk.running / job, {**child.entry, "stopped": stopped})
         end = time.monotonic() + grace
         while any(child.poll() is None for child in self.children.values()):
             if time.monotonic() > end:
                 for child in self.children.values():
                     child.signal(signal.SIGKILL)
             time.sleep(LOOK)
-        self._reap(stopped=signal.Signals(number).name)
+        self._reap(stopped)
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         self.told_to_end = True
