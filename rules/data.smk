@@ -6,13 +6,11 @@ rule data:
     log:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset=one_of(plugins.names("datasets")),
+        dataset=one_of(study.datasets),
+    priority: 2  # what is missing or damaged is said before anything is trained
     conda:
         "../envs/train.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
-        version=RESULTS_VERSION,
+        settings=lambda w: {"version": RESULTS_VERSION, "dataset": study.datasets[w.dataset]},
     script:
         "../workflow_scripts/data.py"

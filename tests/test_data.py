@@ -1,111 +1,129 @@
-"""Official files, whole or refused: real ones where LOTTERY_DATA has them, else made in their format."""
+"""Official files, whole or refused: real ones where LOTTERY_DATA has them, and made in their formats."""
 
-import gzip
-import hashlib
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import official_files
 import pytest
+import torchvision.datasets
+from conftest import DATASETS
 from lottery import plugins
+from lottery.datasets import cifar100_slice
 from lottery.datasets.mnist import load_idx
 from lottery.errors import DamagedFile, InputError
-from lottery.preparation import prepare
+from lottery.preparation import describe, prepare
 from lottery.weights import load_arrays
 
 REAL = Path(os.environ.get("LOTTERY_DATA", "data"))
-
-
-def idx(array):
-    """An array in the IDX format of MNIST: type byte, sizes, bytes."""
-    sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+FLOWERS = {
+    "name": "flowers",
+    "of": "image-folder",
+    "shape": [3, 32, 32],
+    "classes": 2,
+    "train": 10,
+    "test": 4,
+}
+WHOLE = {
+    "mnist": (official_files.mnist, (40, 1, 28, 28)),
+    "cifar10": (official_files.cifar10, (50, 3, 32, 32)),
+    "cifar100": (official_files.cifar100, (200, 3, 32, 32)),
+    "svhn": (official_files.svhn, (30, 3, 32, 32)),
+}
 
 
 @pytest.fixture
-def small_mnist(tmp_path, monkeypatch):
-    """A data root with files of MNIST's format, 40 + 20 examples, which torchvision takes for MNIST."""
-    import torchvision.datasets as datasets
+def prepared(tmp_path):
+    """Prepare a data set from `tmp_path`: prepared(dataset) -> its arrays."""
 
-    rng, resources = np.random.default_rng(0), []
-    raw = tmp_path / "MNIST/raw"
-    raw.mkdir(parents=True)
-    for part, size in (("train", 40), ("t10k", 20)):
-        images = rng.integers(0, 256, (size, 28, 28)).astype(np.uint8)
-        labels = (np.arange(size) % 10).astype(np.uint8)
-        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
-            content = gzip.compress(idx(array), mtime=0)
-            (raw / f"{name}.gz").write_bytes(content)
-            resources.append((f"{name}.gz", hashlib.md5(content).hexdigest()))
-    monkeypatch.setattr(datasets.MNIST, "resources", resources)
-    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    monkeypatch.setattr(plugins.find("datasets", "mnist"), "TRAIN", 40)
-    monkeypatch.setattr(plugins.find("datasets", "mnist"), "TEST", 20)
-    return tmp_path
+    def prepare_one(dataset):
+        entry = DATASETS[dataset] if isinstance(dataset, str) else dataset
+        prepare(entry, tmp_path, tmp_path / "out.safetensors")
+        arrays, header = load_arrays(tmp_path / "out.safetensors")
+        assert header["dataset"] == entry
+        return arrays
+
+    return prepare_one
 
 
-def test_the_official_format_is_read(small_mnist, tmp_path):
-    prepare("mnist", small_mnist, tmp_path / "mnist.safetensors")
-    arrays, header = load_arrays(tmp_path / "mnist.safetensors")
-    assert arrays["train_images"].shape == (40, 1, 28, 28) and arrays["train_images"].dtype == np.uint8
-    assert arrays["test_labels"].tolist() == [*range(10)] * 2
-    assert header["dataset"] == "mnist"
-    assert [np.sum(arrays["half"] == half) for half in (0, 1)] == [20, 20]
+def refused(prepared, dataset, message, tmp_path):
+    with pytest.raises((InputError, DamagedFile), match=message) as error:
+        prepared(dataset)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_a_read_only_data_root_will_do(small_mnist, tmp_path):
-    files = sorted(path.name for path in (small_mnist / "MNIST/raw").iterdir())
-    prepare("mnist", small_mnist, tmp_path / "mnist.safetensors")
-    assert sorted(path.name for path in (small_mnist / "MNIST/raw").iterdir()) == files
+# --- small images, in memory
 
 
-def test_a_damaged_file_is_refused_by_name_and_checksum(small_mnist, tmp_path):
-    path = small_mnist / "MNIST/raw/train-images-idx3-ubyte.gz"
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_official_format_is_read(name, prepared, tmp_path, monkeypatch):
+    make, shape = WHOLE[name]
+    make(tmp_path, monkeypatch)
+    arrays = prepared(name)
+    assert arrays["train_images"].shape == shape and arrays["train_images"].dtype == np.uint8
+    classes = describe(DATASETS[name]).classes
+    assert arrays["test_labels"].tolist() == [n % classes for n in range(len(arrays["test_labels"]))]
+    assert arrays["mean"] == pytest.approx(arrays["train_images"].mean(axis=(0, 2, 3)), rel=1e-5)
+
+
+def test_pixels_and_channels_are_where_they_were(prepared, tmp_path, monkeypatch):
+    official_files.cifar10(tmp_path, monkeypatch)
+    official = torchvision.datasets.CIFAR10(tmp_path, train=True)
+    images = prepared("cifar10")["train_images"]
+    assert all(np.array_equal(images[n].transpose(1, 2, 0), np.asarray(official[n][0])) for n in range(50))
+    official_files.svhn(tmp_path, monkeypatch)
+    official = torchvision.datasets.SVHN(tmp_path / "svhn", "train")
+    images = prepared("svhn")["train_images"]
+    assert all(np.array_equal(images[n].transpose(1, 2, 0), np.asarray(official[n][0])) for n in range(30))
+
+
+def test_a_read_only_data_root_will_do(prepared, tmp_path, monkeypatch):
+    official_files.mnist(tmp_path, monkeypatch)
+    files = sorted(path.name for path in (tmp_path / "MNIST/raw").iterdir())
+    prepared("mnist")
+    assert sorted(path.name for path in (tmp_path / "MNIST/raw").iterdir()) == files
+
+
+FILES = {
+    "mnist": "MNIST/raw/train-images-idx3-ubyte.gz",
+    "cifar10": "cifar-10-batches-py/data_batch_3",
+    "cifar100": "cifar-100-python/train",
+    "svhn": "svhn/train_32x32.mat",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_refused_by_name_and_checksum(name, prepared, tmp_path, monkeypatch):
+    WHOLE[name][0](tmp_path, monkeypatch)
+    path = tmp_path / FILES[name]
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DamagedFile, match=r"train-images-idx3-ubyte.gz: has MD5 \w+, the official file has"):
-        prepare("mnist", small_mnist, tmp_path / "mnist.safetensors")
-    assert not (tmp_path / "mnist.safetensors").exists()
+    refused(prepared, name, rf"{path.name}: has MD5 \w+, the official file has", tmp_path)
 
 
-def test_a_missing_file_that_cannot_be_downloaded_is_one_line(small_mnist, tmp_path):
-    (small_mnist / "MNIST/raw/t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(
-        InputError, match=r"t10k-labels-idx1-ubyte.gz: is missing and could not be downloaded"
-    ):
-        prepare("mnist", small_mnist, tmp_path / "mnist.safetensors")
+@pytest.mark.parametrize("name", ["mnist", "svhn"])
+def test_a_missing_file_that_cannot_be_downloaded_is_one_line(name, prepared, tmp_path, monkeypatch):
+    WHOLE[name][0](tmp_path, monkeypatch)
+    (tmp_path / FILES[name]).unlink()
+    refused(prepared, name, rf"{Path(FILES[name]).name}: is missing and could not be downloaded", tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("TRAIN", 41, r"found train images \(40, 1, 28, 28\) and labels \(40,\), expected"),
-        ("CLASSES", 9, "found train labels 0 to 9, allowed 0 to 8"),
-    ],
-)
-def test_sizes_and_labels_are_checked(small_mnist, tmp_path, monkeypatch, name, change, message):
-    monkeypatch.setattr(plugins.find("datasets", "mnist"), name, change)
-    with pytest.raises(InputError, match=message):
-        prepare("mnist", small_mnist, tmp_path / "mnist.safetensors")
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_an_archive_is_unpacked_or_refused(name, prepared, tmp_path, monkeypatch):
+    WHOLE[name][0](tmp_path, monkeypatch)
+    whole, folder = prepared(name), (tmp_path / FILES[name]).parent
+    shutil.rmtree(folder)
+    assert np.array_equal(prepared(name)["train_images"], whole["train_images"])
+    (tmp_path / "out.safetensors").unlink()
 
-
-def test_digits_are_checked_against_their_checksum(monkeypatch):
-    digits = plugins.find("datasets", "digits")
-    monkeypatch.setattr(digits, "SHA256", "0" * 64)
-    with pytest.raises(DamagedFile, match="scikit-learn's digits: has checksum 631cb83de3a2ab62"):
-        digits.load(Path())
-
-
-@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
-def test_the_real_files_are_read(name, folder, tmp_path):
-    if not (REAL / folder / "raw").exists():
-        pytest.skip(f"no {folder} under {REAL}; set LOTTERY_DATA")
-    prepare(name, REAL, tmp_path / "data.safetensors")
-    arrays, _ = load_arrays(tmp_path / "data.safetensors")
-    assert np.bincount(arrays["test_labels"]).sum() == 10_000
-    expected = {"mnist": (5, 33.32), "fashion-mnist": (9, 72.94)}[name]
-    found = arrays["train_labels"][0], arrays["mean"][0]
-    assert found == (expected[0], pytest.approx(expected[1], abs=0.01))
+    shutil.rmtree(folder)
+    archive = next(tmp_path.glob("*.tar.gz"))
+    archive.write_bytes(archive.read_bytes()[:1000])  # a download that was cut off
+    refused(prepared, name, rf"{archive.name}: has MD5 \w+, the official file has", tmp_path)
+    archive.unlink()
+    refused(prepared, name, rf"is missing, and .*{archive.name}: is missing and could not be", tmp_path)
 
 
 def test_an_unreachable_mirror_is_tried_before_giving_up(tmp_path):
@@ -116,3 +134,207 @@ def test_an_unreachable_mirror_is_tried_before_giving_up(tmp_path):
     )
     with pytest.raises(InputError, match=r"Nothing/raw/a\.gz"):
         load_idx(dataset, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("TRAIN", 41, r"found images \(40, 1, 28, 28\) and labels \(40,\), expected"),
+        ("CLASSES", 9, "mnist: train: found labels 0 to 9, allowed 0 to 8"),
+    ],
+)
+def test_sizes_and_labels_are_checked(prepared, tmp_path, monkeypatch, name, change, message):
+    official_files.mnist(tmp_path, monkeypatch)
+    monkeypatch.setattr(plugins.find("datasets", "mnist"), name, change)
+    refused(prepared, "mnist", message, tmp_path)
+
+
+def test_digits_are_checked_against_their_checksum(monkeypatch):
+    digits = plugins.find("datasets", "digits")
+    monkeypatch.setattr(digits, "SHA256", "0" * 64)
+    with pytest.raises(DamagedFile, match="scikit-learn's digits: has checksum 631cb83de3a2ab62"):
+        digits.load(Path())
+
+
+# --- parts of sets
+
+
+def test_a_part_takes_the_first_classes_and_examples(prepared, tmp_path, monkeypatch):
+    official_files.cifar100(tmp_path, monkeypatch, per_class=4)
+    whole = prepared("cifar100")
+    part = {"name": "part", "of": "cifar100", "first_classes": 20, "first_per_class": 3}
+    arrays, said = prepared(part), describe(part)
+    assert (said.classes, said.train) == (20, 60) == (20, len(arrays["train_labels"]))
+    assert np.bincount(arrays["train_labels"]).tolist() == [3] * 20
+    assert arrays["test_labels"].tolist() == [*range(20)]
+    mine = np.flatnonzero(whole["train_labels"] == 7)[:3]
+    assert np.array_equal(arrays["train_images"][arrays["train_labels"] == 7], whole["train_images"][mine])
+
+
+def test_halves_are_stratified_and_share_nothing(prepared, tmp_path, monkeypatch):
+    official_files.cifar10(tmp_path, monkeypatch)
+    halves = [prepared(name) for name in ("cifar10a", "cifar10b")]
+    assert [len(half["train_labels"]) for half in halves] == [25, 25] and describe(
+        DATASETS["cifar10a"]
+    ).train == 25
+    images = [{image.tobytes() for image in half["train_images"]} for half in halves]
+    assert not images[0] & images[1]
+    counts = [np.bincount(half["train_labels"], minlength=10) for half in halves]
+    assert np.abs(counts[0] - counts[1]).max() <= 1
+    assert len(halves[0]["test_labels"]) == 20
+
+
+def test_more_examples_than_a_class_has_are_refused(prepared, tmp_path, monkeypatch):
+    official_files.cifar100(tmp_path, monkeypatch)
+    part = {"name": "part", "of": "cifar100", "first_per_class": 3}
+    refused(prepared, part, "first_per_class: 3 asked for, class 0 has 2", tmp_path)
+
+
+def test_the_slice_of_cifar100_is_the_same_from_its_own_files_and_from_the_whole(
+    prepared, tmp_path, monkeypatch
+):
+    official_files.cifar100(tmp_path, monkeypatch, per_class=60)
+    official_files.sizes(monkeypatch, "cifar100-slice", 5000, 100)
+    cut = prepared("cifar100-slice")
+    whole = prepared("cifar100")
+    first = np.concatenate([np.flatnonzero(whole["train_labels"] == label)[:50] for label in range(100)])
+    assert np.array_equal(cut["train_images"], whole["train_images"][np.sort(first)])
+
+    official_files.cifar100(tmp_path / "cifar100-slice", monkeypatch, per_class=50)
+    own = torchvision.datasets.CIFAR100
+    monkeypatch.setattr(cifar100_slice, "FILES", {"train": own.train_list[0][1], "test": own.test_list[0][1]})
+    assert prepared("cifar100-slice")["train_images"].shape == (5000, 3, 32, 32)
+
+
+# --- files of images
+
+
+def test_imagenet_is_unpacked_from_its_archives_and_listed(prepared, tmp_path, monkeypatch):
+    official_files.imagenet_archives(tmp_path, monkeypatch)
+    for _ in range(2):  # from the archives, and from what was unpacked
+        arrays = prepared("imagenet")
+        assert arrays["train_labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        assert sorted(arrays["test_labels"].tolist()) == [0, 0, 1, 1, 2, 2]
+        files = arrays["train_files"].tobytes().decode().split("\n")
+        assert files[4] == f"imagenet/train/{official_files.WNIDS[1]}/{official_files.WNIDS[1]}_0.JPEG"
+        assert arrays["train_sizes"][4] == (tmp_path / files[4]).stat().st_size
+
+
+def test_imagenet_without_files_says_where_they_go(prepared, tmp_path):
+    message = (
+        "imagenet: has neither a folder train nor ILSVRC2012_devkit_t12.tar.gz and ILSVRC2012_img_train.tar"
+    )
+    refused(prepared, "imagenet", message, tmp_path)
+
+
+def test_a_damaged_archive_of_imagenet_is_refused(prepared, tmp_path, monkeypatch):
+    official_files.imagenet_archives(tmp_path, monkeypatch)
+    (tmp_path / "imagenet/ILSVRC2012_img_val.tar").write_bytes(b"cut off")
+    refused(prepared, "imagenet", "ILSVRC2012_img_val.tar is damaged", tmp_path)
+
+
+def test_too_few_images_are_refused(prepared, tmp_path, monkeypatch):
+    official_files.imagenet_archives(tmp_path, monkeypatch)
+    prepared("imagenet")
+    (tmp_path / "out.safetensors").unlink()
+    next((tmp_path / "imagenet/train").rglob("*.JPEG")).unlink()
+    refused(
+        prepared,
+        "imagenet",
+        r"imagenet: train: found images \(11, 3, 224, 224\) and labels \(11,\), expected",
+        tmp_path,
+    )
+
+
+def test_places365_is_listed(prepared, tmp_path, monkeypatch):
+    official_files.places365(tmp_path, monkeypatch)
+    arrays = prepared("places365")
+    assert arrays["train_labels"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert arrays["test_files"].tobytes().decode().split("\n")[0] == "places365/val_256/Places365_val_0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("places365_val.txt", "places365_val.txt: is missing; it is in filelist_places365-standard.tar"),
+        ("val_256", "val_256: is missing; unpack val_256.tar of http"),
+    ],
+)
+def test_places365_says_what_is_missing(prepared, tmp_path, monkeypatch, gone, message):
+    official_files.places365(tmp_path, monkeypatch)
+    (tmp_path / "places365" / gone).rename(tmp_path / "elsewhere")
+    refused(prepared, "places365", message, tmp_path)
+
+
+def test_a_folder_of_images_is_a_data_set(prepared, tmp_path):
+    official_files.image_folder(tmp_path)
+    arrays = prepared(FLOWERS)
+    assert (
+        arrays["train_images"].shape == (10, 3, 32, 32)
+        and arrays["train_labels"].tolist() == [0] * 5 + [1] * 5
+    )
+    assert arrays["test_images"].shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize("dataset", ["imagenet", "flowers"])
+def test_an_image_that_cannot_be_decoded_is_named(prepared, tmp_path, monkeypatch, dataset):
+    if dataset == "imagenet":
+        official_files.imagenet_archives(tmp_path, monkeypatch)
+        prepared(dataset)
+        (tmp_path / "out.safetensors").unlink()
+        path = sorted((tmp_path / "imagenet/val").rglob("*.JPEG"))[0]
+    else:
+        official_files.image_folder(tmp_path)
+        path = tmp_path / "flowers/train/tulip/3.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    dataset = FLOWERS if dataset == "flowers" else dataset
+    refused(prepared, dataset, f"{path.name}: cannot be decoded as an image", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder), "flowers/train: expected a folder of images for each class"),
+        (
+            lambda folder: shutil.rmtree(folder / "test/rose"),
+            r"class 'rose' is in one of train/ and test/ only",
+        ),
+        (
+            lambda folder: (folder / "train/rose/0.jpg").unlink(),
+            r"flowers: train: found images \(9, 3, 32, 32\)",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_as_said_is_refused(prepared, tmp_path, change, message):
+    official_files.image_folder(tmp_path)
+    change(tmp_path / "flowers")
+    refused(prepared, FLOWERS, message, tmp_path)
+
+
+def test_a_folder_with_more_classes_than_said_is_refused(prepared, tmp_path):
+    official_files.image_folder(tmp_path)
+    for part in ("train", "test"):
+        shutil.copytree(tmp_path / f"flowers/{part}/rose", tmp_path / f"flowers/{part}/weed")
+    more = FLOWERS | {"train": 15, "test": 6}
+    refused(prepared, more, "flowers: train: found labels 0 to 2, allowed 0 to 1", tmp_path)
+
+
+# --- the real files
+
+EXPECTED = {  # first training label, mean of the first channel
+    "mnist": ("MNIST/raw", 5, 33.32),
+    "fashion-mnist": ("FashionMNIST/raw", 9, 72.94),
+    "cifar10": ("cifar-10-batches-py", 6, 125.31),
+    "cifar100-slice": ("cifar100-slice", 19, 129.24),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_real_files_are_read(name, tmp_path):
+    folder, label, mean = EXPECTED[name]
+    if not (REAL / folder).exists():
+        pytest.skip(f"no {folder} under {REAL}; set LOTTERY_DATA")
+    prepare(DATASETS[name], REAL, tmp_path / "data.safetensors")
+    arrays, _ = load_arrays(tmp_path / "data.safetensors")
+    assert np.bincount(arrays["test_labels"]).sum() == (1_000 if name == "cifar100-slice" else 10_000)
+    assert (arrays["train_labels"][0], arrays["mean"][0]) == (label, pytest.approx(mean, abs=0.01))

@@ -8,7 +8,7 @@ from lottery.stages import prepare_data
 run_logged(
     snakemake.log[0],
     prepare_data,
-    dataset=snakemake.wildcards.dataset,
+    settings=snakemake.params.settings,
     root=os.environ.get("LOTTERY_DATA", "data"),
     outputs=dict(snakemake.output.items()),
 )

@@ -1,6 +1,12 @@
-"""Data sets prepared once for training: uint8 arrays in one checksummed file, and the fixed splits."""
+"""Data sets prepared once for training: checked, cut to what a named set takes, in one checksummed file."""
 
+import multiprocessing
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,57 +14,147 @@ from . import plugins
 from .errors import InputError
 from .weights import load_arrays, save_arrays
 
-HALVES = {"a": 0, "b": 1}
+HALVES = ("a", "b")
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of streamed sets
+
+Dataset = Mapping[str, Any]  # an entry of config/datasets with its name
 
 
-def prepare(name: str, root: Path, path: Path) -> str:
-    """Load a data set from `root`, check it and write it to `path`; returns its checksum.
+@dataclass(frozen=True)
+class Description:
+    """What a data set holds. shape: (C, H, W) of an image; train: number of training examples."""
 
-    Written are train_images, train_labels, test_images, test_labels; `half`, which tells each
-    training example's stratified half (0, 1; 2 for neither); mean and std of each channel.
-    Raises InputError when images, labels and declared sizes disagree.
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    streamed: bool
+
+
+def describe(dataset: Dataset) -> Description:
+    """Of a named data set, without reading it."""
+    module = plugins.find("datasets", dataset["of"])
+    shape, classes, train, _ = _sizes(dataset)
+    if "first_per_class" in dataset:
+        classes = dataset.get("first_classes", classes)
+        train = classes * dataset["first_per_class"]
+    if "half" in dataset:
+        train //= 2
+    return Description(shape, classes, train, dataset.get("streamed", getattr(module, "STREAMED", False)))
+
+
+def _sizes(dataset: Dataset) -> tuple[tuple[int, int, int], int, int, int]:
+    """Shape, classes, training and test examples of the whole set, before anything is cut from it."""
+    module = plugins.find("datasets", dataset["of"])
+    if hasattr(module, "SHAPE"):
+        return module.SHAPE, module.CLASSES, module.TRAIN, module.TEST
+    channels, height, width = dataset["shape"]
+    return (channels, height, width), dataset["classes"], dataset["train"], dataset["test"]
+
+
+def prepare(dataset: Dataset, root: Path, path: Path) -> str:
+    """Load a data set from `root`, check it, cut it and write it to `path`; returns its checksum.
+
+    Written are train_labels, test_labels, mean and std of each channel, and train_images, test_images;
+    of a streamed set train_files, test_files (paths under `root`, a line each, as bytes) and their sizes.
+    Raises InputError when images, labels and declared sizes disagree, or an image cannot be decoded.
     """
-    from sklearn.model_selection import train_test_split
-
-    dataset = plugins.find("datasets", name)
-    arrays = dataset.load(root)
-    for part, size in (("train", dataset.TRAIN), ("test", dataset.TEST)):
-        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        if images.shape != (size, *dataset.SHAPE) or labels.shape != (size,):
-            raise InputError(
-                f"data set {name}: found {part} images {images.shape} and labels {labels.shape}, "
-                f"expected {(size, *dataset.SHAPE)} and {(size,)}"
-            )
-        if labels.min() < 0 or labels.max() >= dataset.CLASSES:
-            raise InputError(
-                f"data set {name}: found {part} labels {labels.min()} to {labels.max()}, "
-                f"allowed 0 to {dataset.CLASSES - 1}"
-            )
-    labels = arrays["train_labels"]
-    half = np.full(len(labels), 2, dtype=np.uint8)
-    size = len(labels) // 2
-    halves = train_test_split(
-        np.arange(len(labels)), train_size=size, test_size=size, stratify=labels, random_state=0
-    )
-    for number, members in enumerate(halves):
-        half[members] = number
-    scaled = arrays["train_images"]
-    save_arrays(
-        path,
-        {
-            **arrays,
-            "half": half,
-            "mean": scaled.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32),
-            "std": scaled.std(axis=(0, 2, 3), dtype=np.float64).astype(np.float32),
-        },
-        {"dataset": name},
-    )
+    module, (shape, classes, train, test) = plugins.find("datasets", dataset["of"]), _sizes(dataset)
+    streamed, own = describe(dataset).streamed, not hasattr(module, "SHAPE")
+    if own:
+        folder = root / dataset["name"]
+        arrays = module.index(folder) if streamed else module.load(folder, shape)
+    else:
+        arrays = module.index(root) if streamed else module.load(root)
+    for part, size in (("train", train), ("test", test)):
+        _check(f"data set {dataset['name']}: {part}", arrays, part, size, shape, classes)
+    for part in ("train", "test"):
+        chosen = selected(dataset, arrays[f"{part}_labels"], part)
+        for kind in ("labels", "images", "files"):
+            if (key := f"{part}_{kind}") in arrays:
+                arrays[key] = [arrays[key][i] for i in chosen] if kind == "files" else arrays[key][chosen]
+    if streamed:
+        arrays |= _listed(arrays, root)
+    else:
+        pixels = arrays["train_images"]
+        arrays["mean"] = pixels.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
+        arrays["std"] = pixels.std(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
+    save_arrays(path, arrays, {"dataset": dict(dataset)})
     return str(load_arrays(path)[1]["sha256"])
 
 
-def splits(arrays: dict[str, np.ndarray], half: str | None, validation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the examples trained on and of those held out; the same for every seed."""
-    labels = arrays["train_labels"]
-    members = np.flatnonzero(arrays["half"] == HALVES[half]) if half else np.arange(len(labels))
-    members = np.random.default_rng(0).permutation(members)
+def _check(
+    where: str, arrays: Mapping[str, Any], part: str, size: int, shape: tuple[int, ...], classes: int
+) -> None:
+    labels, expected = arrays[f"{part}_labels"], (size, *shape)
+    if f"{part}_files" in arrays:
+        found: tuple[int, ...] = (len(arrays[f"{part}_files"]), *shape)
+    else:
+        found = arrays[f"{part}_images"].shape
+    if found != expected or labels.shape != (size,):
+        raise InputError(
+            f"{where}: found images {found} and labels {labels.shape}, expected {expected} and {(size,)}"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(
+            f"{where}: found labels {labels.min()} to {labels.max()}, allowed 0 to {classes - 1}"
+        )
+
+
+def selected(dataset: Dataset, labels: np.ndarray, part: str) -> np.ndarray:
+    """Sorted indices of the examples of one part that a named set takes from the whole one.
+
+    The first classes and the first training examples of each are taken, so that smaller sets are parts of
+    larger ones; of these, a stratified half (Morcos et al. 2019, OT-H10). Raises InputError.
+    """
+    chosen = np.flatnonzero(labels < dataset.get("first_classes", labels.max() + 1))
+    if part == "train" and "first_per_class" in dataset:
+        chosen = first_of_each_class(labels, dataset["first_per_class"], chosen)
+    if part == "train" and "half" in dataset:
+        from sklearn.model_selection import train_test_split
+
+        size = len(chosen) // 2
+        halves = train_test_split(
+            chosen, train_size=size, test_size=size, stratify=labels[chosen], random_state=0
+        )
+        chosen = np.sort(halves[HALVES.index(dataset["half"])])
+    return chosen
+
+
+def first_of_each_class(labels: np.ndarray, number: int, among: np.ndarray) -> np.ndarray:
+    """Sorted indices of the first `number` examples of each class. Raises InputError if one has fewer."""
+    found = []
+    for label in np.unique(labels[among]):
+        members = among[labels[among] == label][:number]
+        if len(members) < number:
+            raise InputError(f"first_per_class: {number} asked for, class {label} has {len(members)}")
+        found.append(members)
+    return np.sort(np.concatenate(found))
+
+
+def _listed(arrays: Mapping[str, Any], root: Path) -> dict[str, np.ndarray]:
+    """The files of a streamed set, each decoded once now rather than first after hours of training."""
+    said = {"mean": np.array(IMAGENET_MEAN, np.float32), "std": np.array(IMAGENET_STD, np.float32)}
+    for part in ("train", "test"):
+        files = [Path(file) for file in arrays[f"{part}_files"]]
+        cores = len(os.sched_getaffinity(0)) if len(files) > 5000 else 1  # a process takes seconds to start
+        with multiprocessing.get_context("spawn").Pool(cores) if cores > 1 else nullcontext() as pool:
+            sizes = list(
+                pool.imap(_size_of_image, files, chunksize=256) if pool else map(_size_of_image, files)
+            )
+        lines = "\n".join(str(file.relative_to(root)) for file in files)
+        said[f"{part}_files"] = np.frombuffer(lines.encode(), dtype=np.uint8)
+        said[f"{part}_sizes"] = np.array(sizes, dtype=np.int64)
+    return said
+
+
+def _size_of_image(path: Path) -> int:
+    from .images import decode
+
+    decode(path)
+    return path.stat().st_size
+
+
+def splits(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted indices of the examples trained on and of those held out; the same for every seed."""
+    members = np.random.default_rng(0).permutation(examples)
     return np.sort(members[validation:]), np.sort(members[:validation])

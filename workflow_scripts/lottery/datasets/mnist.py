@@ -3,11 +3,10 @@
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 
-from ..errors import DamagedFile, InputError
+from ..downloads import download, verify
 
 SHAPE, CLASSES, TRAIN, TEST = (1, 28, 28), 10, 60_000, 10_000
 
@@ -25,18 +24,14 @@ def load_idx(dataset: Any, root: Path) -> dict[str, np.ndarray]:
     Every .gz is checked against torchvision's MD5. The data root may be read-only when it is complete.
     Raises DamagedFile, InputError (not there and no download).
     """
-    from torchvision.datasets.utils import calculate_md5
-
     raw = root / dataset.__name__ / "raw"
     with tempfile.TemporaryDirectory() as unpacked:
         links = Path(unpacked) / dataset.__name__ / "raw"
         links.mkdir(parents=True)
         for name, md5 in dataset.resources:
             if not (raw / name).exists():
-                _download(dataset.mirrors, name, md5, raw)
-            found = calculate_md5(raw / name)
-            if found != md5:
-                raise DamagedFile(raw / name, f"has MD5 {found}, the official file has {md5}")
+                download([mirror + name for mirror in dataset.mirrors], raw / name, md5)
+            verify(raw / name, md5)
             (links / name).symlink_to((raw / name).resolve())
         arrays = {}
         for part, train in (("train", True), ("test", False)):
@@ -44,16 +39,3 @@ def load_idx(dataset: Any, root: Path) -> dict[str, np.ndarray]:
             arrays[f"{part}_images"] = split.data.numpy()[:, None].astype(np.uint8)
             arrays[f"{part}_labels"] = split.targets.numpy().astype(np.int64)
     return arrays
-
-
-def _download(mirrors: list[str], name: str, md5: str, raw: Path) -> None:
-    from torchvision.datasets.utils import download_url
-
-    reason: Exception | None = None
-    for mirror in mirrors:
-        try:
-            download_url(mirror + name, str(raw), name, md5)
-            return
-        except (RuntimeError, URLError, OSError) as error:
-            reason = error
-    raise InputError(f"{raw / name}: is missing and could not be downloaded ({reason})")

@@ -1,0 +1,57 @@
+"""A user's own images: `train/CLASS/*` and `test/CLASS/*` (or `val`) in a folder named as the data set."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def index(folder: Path) -> dict[str, Any]:
+    """Image files of both parts and their labels; classes are numbered in the order of their names.
+
+    Raises InputError for a missing or empty folder, or a class of one part that the other has not.
+    """
+    found: dict[str, Any] = {}
+    classes: dict[str, list[str]] = {}
+    test = "test" if (folder / "test").is_dir() else "val"
+    for part, name in (("train", "train"), ("test", test)):
+        paths, found[f"{part}_labels"], classes[part] = _images(folder / name)
+        found[f"{part}_files"] = paths
+    other = set(classes["train"]) ^ set(classes["test"])
+    if other:
+        raise InputError(f"{folder}: class '{min(other)}' is in one of train/ and {test}/ only")
+    return found
+
+
+def load(folder: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+    """All images, resized and cropped at the centre to `shape`, in memory."""
+    from ..images import centre_crop, decode
+
+    found = index(folder)
+    arrays = {}
+    for part in ("train", "test"):
+        arrays[f"{part}_images"] = np.stack(
+            [centre_crop(decode(path, shape[0]), shape).numpy() for path in found[f"{part}_files"]]
+        )
+        arrays[f"{part}_labels"] = found[f"{part}_labels"]
+    return arrays
+
+
+def _images(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:
+    from torchvision.datasets import ImageFolder
+
+    try:
+        listed = ImageFolder(str(folder))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{folder}: expected a folder of images for each class: {_short(error)}") from None
+    return (
+        [Path(path) for path, _ in listed.samples],
+        np.array(listed.targets, dtype=np.int64),
+        listed.classes,
+    )
+
+
+def _short(error: Exception) -> str:
+    return str(error).split(". Supported extensions")[0]
