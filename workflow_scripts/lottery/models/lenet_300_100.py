@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-OUTPUT = "output"  # name of the output layer
+OUTPUT = "output"
+OPTIONS: dict[str, dict] = {}
 
 
 def depends_on(input_shape: tuple[int, int, int]) -> int:

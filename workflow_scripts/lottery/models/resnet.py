@@ -1,0 +1,36 @@
+"""Residual networks (He et al. 2016), torchvision's: ResNet-18, -34, -50, -101, -152."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OUTPUT = "fc"
+OPTIONS = {
+    "depth": {"enum": [18, 34, 50, 101, 152], "default": 50},
+    "stem": {"enum": ["imagenet", "cifar"], "default": "imagenet"},
+}
+
+
+def depends_on(input_shape: tuple[int, int, int]) -> int:
+    """What of the input's shape the parameters depend on: the number of channels."""
+    return input_shape[0]
+
+
+def build(input_shape: tuple[int, int, int], classes: int, depth: int, stem: str) -> "nn.Module":
+    """[B, C, H, W] -> [B, classes]. He normal weights, as in torchvision.
+
+    stem: `imagenet`, a 7x7 convolution of stride 2 and a maximum of stride 2; `cifar`, a 3x3 convolution that
+        keeps the size (AMB-3)
+    """
+    import torchvision
+    from torch import nn
+
+    model: nn.Module = getattr(torchvision.models, f"resnet{depth}")(num_classes=classes)
+    if stem == "cifar":
+        first, model.maxpool = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False), nn.Identity()
+    else:
+        first = nn.Conv2d(input_shape[0], 64, 7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(first.weight, mode="fan_out", nonlinearity="relu")
+    model.conv1 = first
+    return model
