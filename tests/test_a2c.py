@@ -44,7 +44,7 @@ def task(tmp_path):
         folder = tmp_path / "tasks"
         folder.mkdir(exist_ok=True)
         (folder / "tiny.yaml").write_text(yaml.safe_dump({"tiny": copy.deepcopy(TINY) | changes}))
-        return read_tasks(folder)["tiny"]
+        return read_tasks(folder, {})["tiny"]
 
     return make
 

@@ -141,6 +141,6 @@ def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number, monkeypatch
     assert checkpoint.due
     checkpoint.save({"a": np.ones(3)}, {"step": 4})
     with pytest.raises(SystemExit) as stop:
-        checkpoints.exit_if_stopped()
+        checkpoints.exit_if(checkpoints.told_to_stop())
     assert stop.value.code == STOPPED
     assert Checkpoint(tmp_path / "checkpoint.safetensors", "one").load() is not None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lottery import batches, checkpoints, masks, tickets, training
 from lottery.enforcement import masked_step
-from lottery.preparation import splits
+from lottery.preparation import selected, splits
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
 from lottery.seeds import stream
@@ -43,11 +43,15 @@ def equal(a, b):
     )
 
 
+NARROW_VGG = {"name": "vgg", "convs": [1, 1], "width": 4}
+NARROW_RESNET = {"name": "resnet-20", "blocks": 1, "width": 4}
 VARIANTS = [
     {},
     {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1.0e-4}},
     {"clip_norm": 0.5, "precision": "bfloat16"},
-    {"schedule": {"warmup": 10, "milestones": ["step20", "epoch2"]}, "length": "epoch5", "half": "a"},
+    {"schedule": {"warmup": 10, "milestones": ["step20", "epoch2"]}, "length": "epoch5"},
+    {"image": [3, 12, 10], "augment": ["crop", "flip"], "model": NARROW_VGG},
+    {"optimizer": {"name": "adam", "lr": 1.0e-3, "weight_decay": 0.01}, "model": NARROW_RESNET},
 ]
 
 
@@ -176,11 +180,12 @@ def test_early_stopping_looks_at_the_validation_split_only(tiny, run, digits):
 
 def test_validation_test_and_halves_do_not_overlap(digits):
     arrays, _ = load_arrays(digits)
-    held = splits(arrays, None, 117)[1]
-    assert len(held) == 117 and not set(held) & set(splits(arrays, None, 117)[0])
-    halves = [splits(arrays, half, 0)[0] for half in "ab"]
+    rest, held = splits(1437, 117)
+    assert len(held) == 117 and sorted([*rest, *held]) == [*range(1437)]
+    labels = arrays["train_labels"]
+    halves = [selected({"half": half}, labels, "train") for half in "ab"]
     assert not set(halves[0]) & set(halves[1]) and len(halves[0]) == len(halves[1]) == 1437 // 2
-    counts = [np.bincount(arrays["train_labels"][half]) for half in halves]
+    counts = [np.bincount(labels[half]) for half in halves]
     assert np.abs(counts[0] - counts[1]).max() <= 1
     train = {image.tobytes() for image in arrays["train_images"]}
     assert not any(image.tobytes() in train for image in arrays["test_images"])
@@ -232,3 +237,49 @@ def test_numbers_change_only_with_the_results_version(tiny, run):
     norm = float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in trained.network.tensors.values())))
     found = (RESULTS_VERSION, norm, trained.metrics["train_loss"])
     assert found == (1, pytest.approx(10.495, rel=1e-3), pytest.approx(1.287, rel=1e-2))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_fused_step_on_images_is_the_plain_one(tiny, run, optimizer, monkeypatch):
+    """Weights of images lie channels last; a fused step must not take their moments to lie otherwise."""
+    task = tiny(model=NARROW_VGG, optimizer={"name": optimizer, "lr": 1.0e-3, "weight_decay": 0.01})
+    fused = training.train(task, run(task, 6))
+    monkeypatch.setattr(training, "make_optimizer", lambda model, settings: plain(model, settings))
+    other = training.train(task, run(task, 6))
+    for name, values in fused.network.tensors.items():
+        assert np.allclose(values, other.network.tensors[name], rtol=1e-3, atol=1e-5), name
+
+
+def plain(model, settings):
+    common = {
+        "lr": settings["lr"],
+        "weight_decay": settings["weight_decay"],
+        "fused": False,
+        "foreach": False,
+    }
+    if settings["name"] == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=settings["momentum"], **common)
+    return torch.optim.Adam(model.parameters(), betas=tuple(settings["betas"]), eps=settings["eps"], **common)
+
+
+def test_crops_and_flips_are_those_of_the_image_in_a_black_frame():
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (50, 3, 8, 6)).astype(np.uint8))
+    shifts, flips = batches.augmentation(1, 0, 50, ["crop", "flip"])
+    assert {0, 2 * batches.PAD} <= set(shifts.flatten().tolist()) and 0 < flips.sum() < 50
+    found = batches.augmented(images, shifts, flips, ["crop", "flip"])
+    framed = np.pad(images.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)))
+    for image, frame, (down, right), flip in zip(found.numpy(), framed, shifts.tolist(), flips, strict=True):
+        crop = frame[:, down : down + 8, right : right + 6]
+        assert np.array_equal(image, crop[:, :, ::-1] if flip else crop)
+    assert torch.equal(batches.augmented(images, shifts, flips, []), images)
+    only = batches.augmented(images, shifts, flips, ["flip"])
+    assert torch.equal(only[flips], images[flips].flip(3)) and torch.equal(only[~flips], images[~flips])
+
+
+def test_an_image_is_fitted_into_the_middle_of_a_black_one():
+    images = torch.arange(1, 13, dtype=torch.uint8).view(2, 1, 2, 3)
+    found = batches.fitted(images, [3, 4, 6])
+    assert found.shape == (2, 3, 4, 6)
+    assert torch.equal(found[:, :, 1:3, 1:4], images.expand(-1, 3, -1, -1))
+    assert found.sum() == 3 * images.sum()

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from . import games
 from .actor_critic import ActorCritic
-from .checkpoints import Checkpoint, exit_if_stopped, identity
+from .checkpoints import Checkpoint, exit_if, identity, told_to_stop
 from .masks import apply
 from .progress import Progress
 from .seeds import generator, stream
@@ -85,7 +85,7 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
             ensemble.retire(results)
             if any(agent.checkpoint.due for agent in ensemble.agents):
                 ensemble.save()
-                exit_if_stopped()
+                exit_if(told_to_stop())
     return [results[place] for place in range(len(runs))]
 
 

@@ -40,18 +40,26 @@ def identity(task: Task, run: Run) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def exit_if_stopped() -> None:
-    """Leave, once all is saved, if this process was told to stop."""
-    if _told_to_stop:
+def told_to_stop() -> bool:
+    """Whether this process has had a signal to end."""
+    return _told_to_stop
+
+
+def exit_if(stopped: bool) -> None:
+    """Leave, once all is saved."""
+    if stopped:
         print("stopped; the state is saved", file=sys.stderr)
         sys.exit(STOPPED)
 
 
 class Checkpoint:
-    """Saves and restores one training; `identity` tells which, so that no other is taken up."""
+    """Saves and restores one training; `identity` tells which, so that no other is taken up.
 
-    def __init__(self, path: Path, identity: str) -> None:
-        self.path, self.identity = path, identity
+    writes: whether this process is the one of several that saves
+    """
+
+    def __init__(self, path: Path, identity: str, writes: bool = True) -> None:
+        self.path, self.identity, self.writes = path, identity, writes
         self.interval = 60 * float(os.environ.get("LOTTERY_CHECKPOINT_MINUTES", "5"))
         self.saved = time.monotonic()
         for number in (signal.SIGTERM, signal.SIGUSR2):
@@ -59,7 +67,7 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        return _told_to_stop or time.monotonic() - self.saved > self.interval
+        return _told_to_stop or (self.writes and time.monotonic() - self.saved > self.interval)
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Arrays and state of the last save of this very training, or None; a damaged one is dropped.
@@ -67,8 +75,13 @@ class Checkpoint:
         Notes beside it that the training starts, and from when it goes on.
         """
         arrays, header = self._read()
+        if self.writes:
+            self._note_start(bool(header))
+        return (arrays, header["state"]) if header else None
+
+    def _note_start(self, goes_on: bool) -> None:
         before = starts(self.path, self.identity)
-        saved = round(self.path.stat().st_mtime, 1) if header else None
+        saved = round(self.path.stat().st_mtime, 1) if goes_on else None
         now = {
             "time": round(time.time(), 1),
             "goes_on_from": saved,
@@ -76,7 +89,6 @@ class Checkpoint:
             "pid": os.getpid(),
         }
         write_json(_starts(self.path), {"identity": self.identity, "starts": [*before, now]})
-        return (arrays, header["state"]) if header else None
 
     def _read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if not self.path.exists():

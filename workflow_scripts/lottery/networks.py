@@ -70,4 +70,6 @@ def load_optimizer(
         if parameter in mask and array.shape == mask[parameter].shape:
             array = np.where(mask[parameter], array, 0).astype(array.dtype)
         value = torch.from_numpy(array.copy()).to(parameters[parameter].device)
+        if value.shape == parameters[parameter].shape:  # fused steps take it for granted that both lie alike
+            value = torch.empty_like(parameters[parameter]).copy_(value)
         optimizer.state[parameters[parameter]][key] = value

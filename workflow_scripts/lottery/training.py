@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import batches, plugins
-from .batches import Data
-from .checkpoints import Checkpoint, exit_if_stopped, identity
+from . import batches, parallel, plugins, streams
+from .batches import Data, Share
+from .checkpoints import Checkpoint, exit_if, identity, told_to_stop
 from .enforcement import masked_step
 from .masks import apply
 from .networks import load_network, load_optimizer, optimizer_state, to_array, to_network
+from .preparation import describe
 from .progress import Progress
 from .seeds import stream
+from .streams import Stream
 from .tasks import Run, Task, Trained, supervised
 from .tickets import empty_layers
 from .weights import Network
@@ -29,9 +31,8 @@ Row = dict[str, Any]
 
 def build(task: Task) -> tuple[nn.Module, str]:
     """The task's model and the name of its output layer."""
-    model, dataset = plugins.find("models", task["model"]["name"]), plugins.find("datasets", task["dataset"])
-    options = {key: value for key, value in task["model"].items() if key != "name"}
-    return model.build(dataset.SHAPE, dataset.CLASSES, **options), model.OUTPUT
+    model, classes = plugins.find("models", task["model"]["name"]), describe(task["dataset"]).classes
+    return model.build(supervised.image_shape(task), classes, **supervised.options(task)), model.OUTPUT
 
 
 def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -120,44 +121,51 @@ class State:
 
 
 def train(task: Task, run: Run) -> Trained:
-    """Train one network for the rest of its schedule.
+    """Train one network for the rest of its schedule, on all GPUs there are if its data set is streamed.
 
     A network in which the input no longer reaches the output is `collapsed` and is not trained; a
     loss that is not finite ends the training as `diverged`. Both score at chance.
     """
+    ranks = parallel.ranks(task)
+    if ranks > 1:
+        return parallel.train(train_share, task, run, ranks)
+    return train_share(task, run, Share())
+
+
+def train_share(task: Task, run: Run, share: Share) -> Trained:
+    """Train on one device, on its share of every batch."""
     torch.set_num_threads(1)  # another number of threads gives other bits
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda", share.rank) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
-    torch.manual_seed(stream(run.seed, "dropout"))
+    torch.manual_seed(stream(run.seed, "dropout", *([share.rank] if share.rank else [])))
     assert run.data is not None
-    data, (model, output) = batches.load(run.data, task, device), build(task)
-    load_network(model.to(device), run.start)
+    data: Data | Stream = (streams if supervised.streamed(task) else batches).load(run.data, task, device)
+    model, output = build(task)
+    load_network(in_memory_format(model.to(device)), run.start)
     state = State(model, output, make_optimizer(model, task["optimizer"]), torch.zeros(2, device=device))
     if (empty := empty_layers(run.mask)) and not input_matters(model, data):
         return failed(task, run, state, "collapsed", f"no weights left in {', '.join(empty)}")
 
     load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
-    checkpoint = Checkpoint(run.checkpoint, identity(task, run))
+    checkpoint = Checkpoint(run.checkpoint, identity(task, run), writes=share.rank == 0)
     state.restore(checkpoint)
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
+    forward = compiled(task, parallel.averaging_gradients(model, share))
     rates, every = learning_rates(task, run.rewind.schedule), supervised.steps(task, task["evaluate_every"])
     wanted = {supervised.steps(task, point): point for point in run.rewind_points}
     progress = Progress(run.name, "step", state.step, len(rates))
-    images, labels = data.images["train"], data.labels["train"]
-    per_epoch, first = len(labels) // task["batch_size"], first_step(task, run.rewind.schedule)
+    per_epoch, first = data.size("train") // task["batch_size"], first_step(task, run.rewind.schedule)
     if not state.curve:
-        state.curve.append(evaluation(state, data, 0))
+        state.curve.append(evaluation(task, state, data, 0, share))
 
     while state.step < len(rates):
         epoch, done = divmod(first + state.step, per_epoch)
-        remaining = batches.order(run.seed, epoch, len(labels), task["batch_size"])[done:].to(device)
-        for indices in remaining[: len(rates) - state.step]:
+        for images, target in data.training(run.seed, epoch, done, share):
             for group in state.optimizer.param_groups:
                 group["lr"] = rates[state.step]
-            target = labels[indices]
-            with torch.autocast(device.type, torch.bfloat16, enabled=task["precision"] == "bfloat16"):
-                logits = model(data.normalise(images[indices])).float()
+            with precision(task, device):
+                logits = forward(images).float()
             loss = F.cross_entropy(logits, target)
             loss.backward()
             update()
@@ -167,23 +175,24 @@ def train(task: Task, run: Run) -> Trained:
                 rewound = (state.network(), optimizer_state(model, state.optimizer))
                 state.rewound[wanted[state.step]] = rewound
             if state.step % every == 0 or state.step == len(rates):
-                row = evaluation(state, data, state.step)
+                row = evaluation(task, state, data, state.step, share)
                 state.curve.append(row)
                 progress(state.step, supervised.METRIC, row[supervised.METRIC])
                 if not all(math.isfinite(row[key] or 0) for key in row):
                     return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
-            if checkpoint.due:
-                state.save(checkpoint)
-                exit_if_stopped()
+            if parallel.agreed(checkpoint.due, share):
+                if checkpoint.writes:
+                    state.save(checkpoint)
+                exit_if(parallel.agreed(told_to_stop(), share))
+            if state.step == len(rates):
+                break
 
     network = state.network()
-    train_loss, train_accuracy = evaluate(model, data, "train")
     last = state.curve[-1]
     metrics = {
         "test_accuracy": last["test_accuracy"],
         "test_loss": last["test_loss"],
-        "train_accuracy": train_accuracy,
-        "train_loss": train_loss,
+        **training_set(task, state, data, share),
         "steps": state.step,
         **early_stop(state.curve),
     }
@@ -191,32 +200,63 @@ def train(task: Task, run: Run) -> Trained:
     return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
 
 
+def compiled(task: Task, model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The model's forward pass, compiled where the task says so; evaluation uses the model as it is."""
+    if not task["compile"]:
+        return model
+    torch._inductor.config.compile_threads = 1  # processes for it cannot be started from a forked one
+    found: Callable[[Tensor], Tensor] = torch.compile(model)
+    return found
+
+
+def precision(task: Task, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=task["precision"] == "bfloat16")
+
+
+def in_memory_format(model: nn.Module) -> nn.Module:
+    """A model of images is faster with the channels of a pixel side by side."""
+    images = any(parameter.ndim == 4 for parameter in model.parameters())
+    return model.to(memory_format=torch.channels_last) if images else model
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Data, part: str) -> tuple[float | None, float | None]:
+def evaluate(
+    task: Task, model: nn.Module, data: Data | Stream, part: str, share: Share
+) -> tuple[float | None, float | None]:
     """Mean loss and accuracy over one part of the data, in evaluation mode; None if it is empty."""
-    images, labels = data.images[part], data.labels[part]
-    if not len(labels):
+    if not data.size(part):
         return None, None
     model.eval()
-    sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
-    for x, target in zip(images.split(1000), labels.split(1000), strict=True):
-        logits = model(data.normalise(x))
+    parallel.same_buffers(model, share)
+    sums = torch.zeros(2, dtype=torch.float64, device=data.mean.device)
+    for x, target in data.part(part, share):
+        with precision(task, x.device):
+            logits = model(x).float()
         loss = F.cross_entropy(logits, target, reduction="sum")
         sums += torch.stack((loss, (logits.argmax(1) == target).sum())).double()
     model.train()
-    loss_sum, correct = sums.tolist()
-    return loss_sum / len(labels), correct / len(labels)
+    loss_sum, correct = parallel.total(sums, share).tolist()
+    return loss_sum / data.size(part), correct / data.size(part)
 
 
-def evaluation(state: State, data: Data, step: int) -> Row:
+def evaluation(task: Task, state: State, data: Data | Stream, step: int, share: Share) -> Row:
     """One row of the curve; training loss and accuracy are means over the steps since the last row."""
     row: Row = {"step": step, "train_loss": None, "train_accuracy": None}
     if state.curve:
-        row["train_loss"], row["train_accuracy"] = (state.sums / (step - state.curve[-1]["step"])).tolist()
+        sums = parallel.total(state.sums, share) / share.ranks
+        row["train_loss"], row["train_accuracy"] = (sums / (step - state.curve[-1]["step"])).tolist()
     for part in ("validation", "test"):
-        row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(state.model, data, part)
+        row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(task, state.model, data, part, share)
     state.sums.zero_()
     return row
+
+
+def training_set(task: Task, state: State, data: Data | Stream, share: Share) -> Row:
+    """Loss and accuracy on the training set; of a streamed one, their means while it was last trained on."""
+    if isinstance(data, Stream):
+        return {key: state.curve[-1][key] for key in ("train_loss", "train_accuracy")}
+    loss, accuracy = evaluate(task, state.model, data, "train", share)
+    return {"train_loss": loss, "train_accuracy": accuracy}
 
 
 def early_stop(curve: list[Row]) -> Row:
@@ -229,10 +269,11 @@ def early_stop(curve: list[Row]) -> Row:
 
 
 @torch.no_grad()
-def input_matters(model: nn.Module, data: Data) -> bool:
-    """Whether any two of 1000 test images get different outputs."""
+def input_matters(model: nn.Module, data: Data | Stream) -> bool:
+    """Whether any two of the first test images get different outputs."""
     model.eval()
-    logits = model(data.normalise(data.images["test"][:1000]))
+    images, _ = next(iter(data.part("test", Share())))
+    logits = model(images)
     model.train()
     return bool((logits != logits[0]).any())
 

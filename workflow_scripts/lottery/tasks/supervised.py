@@ -1,6 +1,5 @@
 """Supervised image classification: one data set, one model, one optimizer, one schedule."""
 
-import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 import yaml
 
 from .. import plugins, rewinding
+from ..config import validate
 from ..errors import InputError
+from ..preparation import describe
 from ..weights import Network
 from . import Run, Task, Trained
 
@@ -19,10 +20,17 @@ SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "supervised.sch
 
 def check(task: Task) -> None:
     """Raise InputError for settings that cannot work together."""
-    model = plugins.find("models", task["model"]["name"])
-    options = list(inspect.signature(model.build).parameters)[2:]
-    for option in task["model"].keys() - {"name", *options}:
-        raise InputError(f"model: unknown option '{option}'; allowed: {', '.join(options) or 'none'}")
+    options(task)
+    (channels, height, width), wanted = describe(task["dataset"]).shape, image_shape(task)
+    if channels not in (1, wanted[0]) or (not streamed(task) and (height > wanted[1] or width > wanted[2])):
+        raise InputError(
+            f"image: found {list(wanted)}; images of {[channels, height, width]} fit into larger ones only, "
+            "and only one channel is repeated"
+        )
+    kinds = ("resized-crop", "flip") if streamed(task) else ("crop", "flip")
+    for kind in task["augment"]:
+        if kind not in kinds:
+            raise InputError(f"augment: found {kind}, allowed for this data set: {', '.join(kinds)}")
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
@@ -33,17 +41,34 @@ def check(task: Task) -> None:
         steps(task, milestone)
 
 
+def options(task: Task) -> dict[str, Any]:
+    """The model's options, those not named by their defaults. Raises InputError."""
+    schema = plugins.find("models", task["model"]["name"]).OPTIONS
+    named = {key: value for key, value in task["model"].items() if key != "name"}
+    return validate(named, {"type": "object", "additionalProperties": False, "properties": schema}, "model")
+
+
 def data(task: Task) -> str:
-    return str(task["dataset"])
+    return str(task["dataset"]["name"])
+
+
+def streamed(task: Task) -> bool:
+    """Whether the images are read from their files as they are wanted."""
+    return describe(task["dataset"]).streamed
+
+
+def image_shape(task: Task) -> tuple[int, int, int]:
+    """(C, H, W) of what the network is given."""
+    channels, height, width = task["image"] or describe(task["dataset"]).shape
+    return channels, height, width
 
 
 def training_examples(task: Task) -> int:
-    """Examples trained on: the data set or its half, less the validation split."""
-    dataset = plugins.find("datasets", task["dataset"])
-    half = dataset.TRAIN // 2 if task["half"] else dataset.TRAIN
-    if not 0 <= task["validation"] < half:
-        raise InputError(f"validation: {task['validation']} is not in 0 to {half - 1}")
-    return int(half - task["validation"])
+    """Examples trained on: the data set less the validation split."""
+    examples = describe(task["dataset"]).train
+    if not 0 <= task["validation"] < examples:
+        raise InputError(f"validation: {task['validation']} is not in 0 to {examples - 1}")
+    return int(examples - task["validation"])
 
 
 def steps(task: Task, point: str) -> int:
@@ -52,13 +77,14 @@ def steps(task: Task, point: str) -> int:
 
 
 def architecture(task: Task) -> str:
-    dataset = plugins.find("datasets", task["dataset"])
     model = plugins.find("models", task["model"]["name"])
-    return json.dumps([dict(task["model"]), model.depends_on(dataset.SHAPE)], sort_keys=True)
+    return json.dumps(
+        [task["model"]["name"], options(task), model.depends_on(image_shape(task))], sort_keys=True
+    )
 
 
 def chance(task: Task) -> float:
-    return 1 / int(plugins.find("datasets", task["dataset"]).CLASSES)
+    return 1 / describe(task["dataset"]).classes
 
 
 def initialise(task: Task, seed: int) -> Network:

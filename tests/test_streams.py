@@ -1,0 +1,130 @@
+"""The streaming data path: the same interface, the same guarantees, whatever the number of workers."""
+
+import dataclasses
+
+import numpy as np
+import official_files
+import pytest
+import torch
+from conftest import TINY
+from lottery import batches, checkpoints, streams, tickets, training
+from lottery.batches import Share
+from lottery.errors import InputError
+from lottery.preparation import prepare
+from lottery.pruning import Pruning
+from lottery.rewinding import Rewind
+from lottery.seeds import stream
+from lottery.tasks import Run, supervised
+
+MANY = {"name": "flowers", "of": "image-folder", "streamed": True, "shape": [3, 32, 32]}
+MANY |= {"classes": 2, "train": 10, "test": 4}
+TASK = TINY | {
+    "name": "flowers",
+    "dataset": MANY,
+    "image": None,
+    "augment": ["resized-crop", "flip"],
+    "validation": 2,
+    "model": {"name": "vgg", "convs": [1, 1], "width": 4},
+    "batch_size": 4,
+    "length": "epoch3",
+    "evaluate_every": "epoch1",
+    "schedule": {"warmup": 0, "milestones": [], "gamma": 0.1},
+    "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0},
+    "clip_norm": None,
+    "precision": "float32",
+    "compile": False,
+    "rewind_points": ["epoch1"],
+}
+
+
+ALL = Share()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    official_files.image_folder(tmp_path)
+    monkeypatch.setenv("LOTTERY_DATA", str(tmp_path))
+    prepare(MANY, tmp_path, tmp_path / "flowers.safetensors")
+    start = supervised.initialise(TASK, stream(1, "init"))
+    mask, start = tickets.random_ticket(Pruning(), 3, start, np.random.default_rng(0))
+    data = tmp_path / "flowers.safetensors"
+    return Run(start, mask, 1, Rewind(), tmp_path / "checkpoint.safetensors", "test", data)
+
+
+def images_of(run, seed, epoch, done=0, share=ALL, augment=None):
+    task = TASK | ({} if augment is None else {"augment": augment})
+    data = streams.load(run.data, task, torch.device("cpu"))
+    return [(x, y) for x, y in data.training(seed, epoch, done, share)]
+
+
+def test_crops_are_drawn_by_seed_epoch_and_image(run, monkeypatch):
+    first, again = (images_of(run, 1, 0) for _ in range(2))
+    assert len(first) == 2 and first[0][0].shape == (4, 3, 32, 32)
+    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0][0], images_of(run, 1, 1)[0][0])
+    later = images_of(run, 1, 0, done=1)
+    assert len(later) == 1 and torch.equal(later[0][0], first[1][0])
+    monkeypatch.setattr(streams.os, "sched_getaffinity", lambda pid: range(3))
+    assert torch.equal(images_of(run, 1, 0)[1][0], first[1][0])
+
+
+def test_shares_make_up_the_batch(run):
+    whole = images_of(run, 1, 0)
+    halves = [images_of(run, 1, 0, share=Share(rank, 2)) for rank in range(2)]
+    assert torch.equal(torch.cat([halves[0][0][0], halves[1][0][0]]), whole[0][0])
+
+
+def test_without_augmentation_every_epoch_has_the_same_images(run):
+    def sorted_images(epoch):
+        x = torch.cat([x for x, _ in images_of(run, 1, epoch, augment=[])])
+        return {image.numpy().tobytes() for image in x}
+
+    assert sorted_images(0) == sorted_images(2)
+
+
+def test_the_test_set_is_that_of_the_resident_path(run, tmp_path):
+    resident = {key: value for key, value in MANY.items() if key != "streamed"}
+    prepare(resident, tmp_path, tmp_path / "resident.safetensors")
+    other = batches.load(tmp_path / "resident.safetensors", TASK, torch.device("cpu"))
+    mine = streams.load(run.data, TASK, torch.device("cpu"))
+    x, y = next(iter(mine.part("test", Share())))
+    assert torch.equal(x, mine.normalise(other.images["test"])) and torch.equal(y, other.labels["test"])
+
+
+def test_a_killed_training_goes_on_with_the_same_bits(run, monkeypatch):
+    undisturbed = training.train(TASK, run)
+    assert undisturbed.metrics["train_accuracy"] == undisturbed.curve[-1]["train_accuracy"]
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    class Dies(checkpoints.Checkpoint):
+        due = True
+
+        def save(self, arrays, state):
+            super().save(arrays, state)
+            if state["step"] == 3:
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "Checkpoint", Dies)
+        with pytest.raises(Killed):
+            training.train(TASK, run)
+    again = training.train(TASK, run)
+    assert again.curve == undisturbed.curve
+    for name, values in undisturbed.network.tensors.items():
+        assert values.tobytes() == again.network.tensors[name].tobytes(), name
+
+
+def test_two_processes_train_on_files(run, monkeypatch):
+    monkeypatch.setenv("LOTTERY_RANKS", "2")
+    trained = training.train(TASK, run)
+    for name, m in run.mask.items():
+        assert np.all(trained.network.tensors[name][~m] == 0)
+    assert trained.metrics["steps"] == 6 and np.isfinite(trained.metrics["test_loss"])
+
+
+def test_an_image_that_has_gone_bad_is_named(run, tmp_path, monkeypatch):
+    (tmp_path / "flowers/train/rose/1.jpg").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"rose/1.jpg: cannot be decoded as an image"):
+        training.train(dict(TASK) | {"validation": 0}, dataclasses.replace(run))

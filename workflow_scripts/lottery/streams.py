@@ -1,0 +1,120 @@
+"""The streaming data path, for sets too large for memory: worker processes decode and crop, the device
+normalises. What an image is cut to depends on seed, epoch and image only, not on the workers."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .batches import Batch, Share, order
+from .images import centre_crop, decode, random_crop
+from .preparation import splits
+from .seeds import stream
+from .tasks import Task, supervised
+from .weights import load_arrays
+
+AHEAD = 4  # batches that each worker prepares in advance
+
+
+@dataclass(frozen=True)
+class Images(Dataset[tuple[Tensor, Tensor]]):
+    """Some images of the set, cropped; `seed`: of this epoch's crops, None for the centre."""
+
+    root: Path
+    files: Sequence[str]
+    labels: Tensor
+    shape: tuple[int, int, int]
+    seed: int | None = None
+    flip: bool = False
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = decode(self.root / self.files[index], self.shape[0])
+        if self.seed is None:
+            image = centre_crop(image, self.shape)
+        else:
+            image = random_crop(image, self.shape, stream(self.seed, "crop", index))
+        if self.flip and self.seed is not None and stream(self.seed, "flip", index) % 2:
+            image = image.flip(2)
+        return image, self.labels[index]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The same face as `batches.Data`, with images read from their files as they are wanted."""
+
+    root: Path
+    files: dict[str, Sequence[str]]
+    labels: dict[str, Tensor]
+    mean: Tensor
+    scale: Tensor
+    shape: tuple[int, int, int]
+    augment: Sequence[str]
+    batch_size: int
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """[B, C, H, W] uint8 -> float32."""
+        return (images.float() - self.mean) * self.scale
+
+    def training(self, seed: int, epoch: int, done: int, share: Share) -> Iterator[Batch]:
+        """The whole batches of an epoch but for the first `done`, cropped at random and normalised."""
+        batches = share.of(order(seed, epoch, self.size("train"), self.batch_size))[done:]
+        crops = stream(seed, "augmentation", epoch) if "resized-crop" in self.augment else None
+        yield from self._batches("train", batches.tolist(), share, crops)
+
+    def part(self, name: str, share: Share) -> Iterator[Batch]:
+        """All examples of a part, some at a time."""
+        mine = range(share.rank, self.size(name), share.ranks)
+        groups = [list(mine[i : i + 250]) for i in range(0, len(mine), 250)]
+        yield from self._batches(name, groups, share, None)
+
+    def size(self, name: str) -> int:
+        return len(self.labels[name])
+
+    def _batches(
+        self, name: str, batches: list[list[int]], share: Share, seed: int | None
+    ) -> Iterator[Batch]:
+        images = Images(
+            self.root, self.files[name], self.labels[name], self.shape, seed, "flip" in self.augment
+        )
+        device = self.mean.device
+        workers = max(1, len(os.sched_getaffinity(0)) // share.ranks)
+        loader = DataLoader(
+            images,
+            batch_sampler=batches,
+            num_workers=workers,
+            multiprocessing_context="fork",  # spawned ones, as of a spawned process, import torch every epoch
+            prefetch_factor=AHEAD,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_one_thread,
+        )
+        for x, target in loader:
+            yield self.normalise(x.to(device, non_blocking=True)), target.to(device, non_blocking=True)
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def load(path: Path, task: Task, device: torch.device) -> Stream:
+    """The task's training, validation and test examples, under LOTTERY_DATA. Raises DamagedFile."""
+    arrays, _ = load_arrays(path)
+    files: dict[str, Sequence[str]] = {}
+    labels: dict[str, Tensor] = {}
+    train, validation = splits(len(arrays["train_labels"]), task["validation"])
+    every = range(len(arrays["test_labels"]))
+    for part, of, members in (
+        ("train", "train", train),
+        ("validation", "train", validation),
+        ("test", "test", every),
+    ):
+        lines = arrays[f"{of}_files"].tobytes().decode().split("\n")
+        files[part] = [lines[i] for i in members]
+        labels[part] = torch.from_numpy(arrays[f"{of}_labels"])[torch.as_tensor(members)]
+    mean, std = (torch.from_numpy(arrays[name]).to(device).view(1, -1, 1, 1) for name in ("mean", "std"))
+    root = Path(os.environ.get("LOTTERY_DATA", "data"))
+    shape = supervised.image_shape(task)
+    return Stream(root, files, labels, mean, 1 / std, shape, task["augment"], task["batch_size"])
