@@ -133,4 +133,4 @@ def weight_paths():
 
 
 def table_paths():
-    return [f"results/tables/{study.name}/{name}.csv" for name in ("runs", "summary", "layers")]
+    return [f"results/tables/{study.name}/{name}.csv" for name in ("runs", "summary", "transfer", "layers")]

@@ -3,6 +3,7 @@ rule figure:
     input:
         runs=f"results/tables/{study.name}/runs.csv",
         summary=f"results/tables/{study.name}/summary.csv",
+        transfer=f"results/tables/{study.name}/transfer.csv",
         layers=f"results/tables/{study.name}/layers.csv",
         curves=figure_curves,
     output:

@@ -1,5 +1,5 @@
 rule tables:
-    """Tidy CSVs of a study: a row per run, a row per curve and level, a row per layer."""
+    """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer."""
     input:
         runs=[f"{run}/metrics.json" for run in study.runs(study.curves)],
         masks=study.next_masks(),
@@ -11,6 +11,7 @@ rule tables:
             category=study.name,
             subcategory="tables",
         ),
+        transfer=f"results/tables/{study.name}/transfer.csv",
         layers=f"results/tables/{study.name}/layers.csv",
     log:
         f"results/logs/tables/{study.name}.log",

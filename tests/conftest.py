@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lottery.config import read_recipes, read_tasks, read_yaml
+from lottery.config import read_datasets, read_recipes, read_tasks, read_yaml
 from lottery.preparation import prepare
 
 REPO = Path(__file__).parent.parent
+DATASETS = read_datasets(REPO / "config/datasets", read_yaml(REPO / "config/schemas/dataset.schema.yaml"))
 FOLDERS = ("rules", "workflow_scripts", "config", "envs", "profiles", "slurm", "local", "report")
 
 TINY = {
@@ -57,13 +58,13 @@ def contents(folder):
 def digits(tmp_path_factory):
     """The prepared digits data set."""
     path = tmp_path_factory.mktemp("data") / "digits.safetensors"
-    prepare("digits", Path("unused"), path)
+    prepare(DATASETS["digits"], Path("unused"), path)
     return path
 
 
 @pytest.fixture(scope="session")
 def tasks():
-    return read_tasks(REPO / "config/tasks")
+    return read_tasks(REPO / "config/tasks", DATASETS)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +80,7 @@ def tiny(tmp_path):
         folder = tmp_path / "tasks"
         folder.mkdir(exist_ok=True)
         (folder / "tiny.yaml").write_text(yaml.safe_dump({"tiny": copy.deepcopy(TINY) | changes}))
-        return read_tasks(folder)["tiny"]
+        return read_tasks(folder, DATASETS)["tiny"]
 
     return make
 
@@ -93,7 +94,7 @@ class Workspace:
             shutil.copytree(REPO / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(REPO / "Snakefile", path)
         self.study = copy.deepcopy(STUDY)
-        self.tasks = {"tiny": copy.deepcopy(TINY), "tiny-b": copy.deepcopy(TINY) | {"half": "b"}}
+        self.tasks = {"tiny": copy.deepcopy(TINY), "tiny-b": copy.deepcopy(TINY) | {"dataset": "digits-b"}}
         self.write()
 
     def write(self):

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import yaml
-from conftest import REPO, STUDY, TINY
+from conftest import DATASETS, REPO, STUDY, TINY
 from lottery.config import read_tasks, read_yaml
 from lottery.errors import InputError
 from lottery.study import ladder, read_study
@@ -15,11 +15,11 @@ def refused(tmp_path):
     """The message with which a config is refused: refused(study, tasks, recipes)."""
     for name in ("tasks", "recipes"):
         (tmp_path / name).mkdir()
-    for name in ("schemas", "resources.yaml"):
+    for name in ("schemas", "resources.yaml", "datasets", "studies"):
         (tmp_path / name).symlink_to(REPO / "config" / name)
 
     def read(study=None, tasks=None, recipes=None):
-        tasks = {"tiny": TINY, "tiny-b": TINY | {"half": "b"}} | (tasks or {})
+        tasks = {"tiny": TINY, "tiny-b": TINY | {"dataset": "digits-b"}} | (tasks or {})
         recipes = {"imp": {}, "no-output": {"output": False}} | (recipes or {})
         (tmp_path / "tasks/t.yaml").write_text(yaml.safe_dump(tasks))
         (tmp_path / "recipes/r.yaml").write_text(yaml.safe_dump(recipes))
@@ -46,7 +46,6 @@ STUDIES = [
     (curve(recipe="xyz"), "curve winning: recipe 'xyz' is unknown; allowed: imp, no-output"),
     (curve(ticket="loosing"), "curves.0.ticket: found 'loosing', allowed: winning, random, kept-fresh"),
     (curve(rewind=1), "unknown key 'curves.0.rewind'; allowed: name, label, task"),
-    (curve(task="tiny-b", source="tiny"), "recipe imp prunes the output layer, which is not transferred"),
     ({"curves": STUDY["curves"] * 2}, "curves: the name 'winning' is there twice"),
     ({"figures": STUDY["figures"] * 2}, "figures: the name 'main' is there twice"),
     (
@@ -97,15 +96,33 @@ TASKS = [
         "bad: optimizer.lr: found 0, allowed: {'exclusiveMinimum': 0}",
     ),
     ({"optimizer": {"name": "adam"}}, "bad: optimizer: 'lr' is a required property"),
-    ({"dataset": "digit"}, "bad: datasets: 'digit' is unknown; allowed: digits, fashion-mnist, mnist"),
-    ({"model": {"name": "lenet"}}, "bad: models: 'lenet' is unknown; allowed: lenet-300-100"),
-    ({"model": {"name": "lenet-300-100", "width": 2}}, "bad: model: unknown option 'width'; allowed: none"),
+    ({"dataset": "digit"}, "bad: dataset 'digit' is unknown; did you mean 'digits'?"),
+    (
+        {"model": {"name": "lenet"}},
+        "bad: models: 'lenet' is unknown; allowed: conv, lenet-300-100, resnet, resnet-20, vgg",
+    ),
+    ({"model": {"name": "lenet-300-100", "width": 2}}, "bad: model: unknown key 'width'; allowed: none"),
     ({"batch_size": 2000}, "bad: batch_size: 2000 is more than the 1320 training examples"),
     ({"validation": 1437}, "bad: validation: 1437 is not in 0 to 1436"),
     ({"rewind_points": ["epoch3"]}, "bad: rewind point epoch3 is after the end of training, epoch2"),
     ({"rewind_points": ["step45"]}, "bad: rewind point step45 is after the end of training, epoch2"),
     ({"rewind_points": ["epoch0"]}, "bad: 'epoch0' is not a point in training; allowed: init, epochN, stepN"),
     ({"length": "30"}, "bad: '30' is not a point in training"),
+    (
+        {"model": {"name": "resnet", "depth": 20}},
+        "bad: model: depth: found 20, allowed: 18, 34, 50, 101, 152",
+    ),
+    ({"model": {"name": "vgg", "withd": 8}}, "bad: model: unknown key 'withd'; did you mean 'width'?"),
+    ({"image": [1, 6, 8]}, "bad: image: found [1, 6, 8]; images of [1, 8, 8] fit into larger ones only"),
+    ({"dataset": "cifar10", "image": [1, 32, 32]}, "bad: image: found [1, 32, 32]; images of [3, 32, 32]"),
+    (
+        {"augment": ["resized-crop"]},
+        "bad: augment: found resized-crop, allowed for this data set: crop, flip",
+    ),
+    (
+        {"dataset": "imagenet", "augment": ["crop"]},
+        "bad: augment: found crop, allowed for this data set: resized-crop, flip",
+    ),
     ({"length": "init"}, "bad: length: found init, allowed: a point after the first step"),
 ]
 
@@ -141,7 +158,7 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"same": TINY}))
     with pytest.raises(InputError, match=r"b.yaml: 'same' is defined in .*a.yaml already"):
-        read_tasks(tmp_path)
+        read_tasks(tmp_path, DATASETS)
     (tmp_path / "c.yaml").write_text("x: 1\ny: 2\nx: 3\n")
     with pytest.raises(InputError, match=r"c.yaml.*'x' is there twice"):
         read_yaml(tmp_path / "c.yaml")

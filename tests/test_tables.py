@@ -40,7 +40,7 @@ def made(tmp_path, monkeypatch):
                 report = {"movement": {"kept": 0.5, "pruned": 0.1}, "layers": layers, "fraction_pruned": 0.25}
                 (folder / "pruning.json").write_text(json.dumps(report))
     asked = {"study": "s", "seeds": [1, 2, 3], "curves": [vars(curve) for curve in CURVES]}
-    paths = {name: str(tmp_path / f"{name}.csv") for name in ("runs", "summary", "layers")}
+    paths = {name: str(tmp_path / f"{name}.csv") for name in ("runs", "summary", "transfer", "layers")}
     write_tables(asked, paths)
     return paths
 

@@ -68,7 +68,9 @@ def test_a_control_permutes_the_mask_it_says_and_takes_the_weights_it_says(kind)
     counts = {name: int(m.sum()) for name, m in mask.items()}
     assert (counts != {n: int(m.sum()) for n, m in MASK.items()}) == (permutation == "global")
     source = REWOUND if origin == "rewound" else FRESH
-    assert all(same(start.tensors[n][mask[n]], source.tensors[n][mask[n]]) for n in mask)
+    for name, m in mask.items():
+        factor = np.float32(np.sqrt(m.size / m.sum())) if origin == "rescaled" else np.float32(1)
+        assert same(start.tensors[name][m], source.tensors[name][m] * factor)
     assert same(start.tensors["bn.running_mean"], source.tensors["bn.running_mean"])
 
 
@@ -111,9 +113,23 @@ def test_a_fresh_transfer_takes_nothing_but_the_mask_from_the_source():
     )
 
 
-def test_a_ticket_with_its_output_layer_is_not_transferred():
-    with pytest.raises(InputError, match="output layer"):
-        make("winning", MASK, FRESH, transfer=True)
+def test_a_pruned_output_layer_is_not_transferred_but_pruned_at_random_to_the_same_fraction():
+    """The other reading of AMB-7."""
+    target = network(5, classes=4)
+    mask, start = make("winning", MASK, target, transfer=True)
+    assert np.array_equal(mask["fc1.weight"], MASK["fc1.weight"])
+    assert mask["output.weight"].sum() == round(MASK["output.weight"].sum() * 120 / 300)
+    kept = mask["output.weight"]
+    assert same(start.tensors["output.weight"][kept], target.tensors["output.weight"][kept])
+    assert np.all(start.tensors["output.weight"][~kept] == 0)
+
+
+def test_rescaled_weights_vary_as_those_of_the_whole_layer():
+    """L21: with a fraction f of the weights left, their variance is 1/f times that of fresh ones."""
+    _, start = make("layer-rescaled")
+    whole, left = FRESH.tensors["fc1.weight"], start.tensors["fc1.weight"]
+    assert np.square(left).sum() == pytest.approx(np.square(whole).sum(), rel=0.25)
+    assert same(start.tensors["output.bias"], FRESH.tensors["output.bias"])
 
 
 def test_networks_that_differ_beyond_the_output_layer_are_refused():

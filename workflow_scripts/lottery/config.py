@@ -64,7 +64,7 @@ def _explain(error: ValidationError) -> str:
         known = list(schema["properties"])
         unknown = next(key for key in instance if key not in known)
         nearest = difflib.get_close_matches(str(unknown), known, 1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(known)}"
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(known) or 'none'}"
         return f"unknown key '{'.'.join(filter(None, (key, str(unknown))))}'; {hint}"
     if error.validator == "required":
         return f"{key + ': ' if key else ''}{error.message}"
@@ -120,14 +120,42 @@ def _read_entries(folder: Path) -> Iterable[tuple[Path, str, Any]]:
             yield path, name, entry
 
 
-def read_tasks(folder: Path) -> dict[str, Entry]:
-    """All tasks under config/tasks, each checked by its family. Raises InputError."""
+def read_datasets(folder: Path, schema: Entry) -> dict[str, Entry]:
+    """All data sets, those under config/datasets and the whole ones they are of. Raises InputError."""
+    whole = plugins.names("datasets")
+    datasets = {name: {"name": name, "of": name} for name in whole if name != "image-folder"}
+    for path, name, entry in _read_entries(folder):
+        where = f"{path}: {name}"
+        if name in whole:
+            raise InputError(f"{where}: is the name of a data set already")
+        entry = validate(entry, schema, where)
+        if entry["of"] not in whole:
+            raise InputError(f"{where}: of: found '{entry['of']}', allowed: {', '.join(whole)}")
+        sizes = ("shape", "classes", "train", "test")
+        given = [key for key in sizes if key in entry]
+        if given != (wanted := list(sizes) if entry["of"] == "image-folder" else []):
+            raise InputError(
+                f"{where}: of {entry['of']}, found {', '.join(given) or 'none'} of {', '.join(sizes)}; "
+                f"expected {'all' if wanted else 'none'}"
+            )
+        if entry.get("streamed") and entry.get("shape", [0])[0] != 3:
+            raise InputError(f"{where}: streamed: allowed for image-folder with three channels")
+        if "first_classes" in entry and "first_per_class" not in entry:
+            raise InputError(f"{where}: first_classes: needs first_per_class, which says how many of each")
+        datasets[name] = {"name": name, **entry}
+    return datasets
+
+
+def read_tasks(folder: Path, datasets: Mapping[str, Entry]) -> dict[str, Entry]:
+    """All tasks under config/tasks, with their data sets, checked by their families. Raises InputError."""
     tasks = {}
     for path, name, entry in _read_entries(folder):
         where = f"{path}: {name}"
         try:
             family = plugins.find("tasks", str(entry.get("family")))
             task = validate(entry, family.SCHEMA, where)
+            if "dataset" in task:
+                task["dataset"] = lookup("dataset", task["dataset"], datasets, where)
             family.check(task)
             length = family.steps(task, task["length"])
             for point in task["rewind_points"]:

@@ -15,9 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .files import replacing
+from .tickets import RANDOM, WINNING
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
@@ -100,17 +102,25 @@ def draw(
     if len({number % len(COLOURS) for _, number in curves.values()}) < len(curves):
         curves = {name: (label, place) for place, (name, (label, _)) in enumerate(curves.items())}
     with plt.rc_context(STYLE):
-        canvas, axes = plt.subplots(figsize=(3.5, 2.9), layout="constrained")
-        KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
-        axes.set_title(fill(figure["title"], 50))
-        handles, names = axes.get_legend_handles_labels()
-        columns = 2 if max(map(len, names)) < 28 else 1
-        canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+        canvas = plt.figure(figsize=(3.5, 2.9), layout="constrained")
+        if figure["kind"] == "matrix":
+            _matrix(canvas, figure, curves, inputs)
+        else:
+            axes = canvas.subplots()
+            KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
+            axes.set_title(fill(figure["title"], 50))
+            _legend(canvas, axes)
         for suffix in ("svg", "png"):
             with replacing(outputs[suffix]) as part:
                 metadata = {"Date": None} if suffix == "svg" else {}
                 canvas.savefig(part, format=suffix, dpi=300, metadata=metadata)
         plt.close(canvas)
+
+
+def _legend(canvas: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    columns = 1 if max(map(len, names)) >= 28 else 2 if len(names) <= 8 else 4
+    canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _metric(plot: Plot) -> None:
@@ -126,6 +136,18 @@ def _metric(plot: Plot) -> None:
         label = "dense" if len(dense) == 1 else f"dense, {target}"
         plot.axes.axhline(level, color="grey", linestyle="--", linewidth=0.8, label=label, zorder=0)
     plot.axes.set_ylabel(_name(runs["metric"].iloc[0] if value == "value" else value))
+    if "y" in plot.spec:
+        _inset(plot.axes, plot.spec["y"])
+
+
+def _inset(axes: Axes, narrow: tuple[float, float]) -> None:
+    """Narrow the vertical axis, and draw the whole range small in the lower left corner (OT-M1)."""
+    small = axes.inset_axes((0.08, 0.08, 0.42, 0.38), xscale=axes.get_xscale(), xlim=axes.get_xlim())
+    for line in axes.lines:
+        small.plot(*line.get_data(), color=line.get_color(), linestyle=line.get_linestyle(), linewidth=0.8)
+    small.tick_params(labelsize=5, labelbottom=False, which="both", length=2)
+    small.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(narrow)
 
 
 def _difference(plot: Plot) -> None:
@@ -143,10 +165,15 @@ def _difference(plot: Plot) -> None:
 
 def _layers(plot: Plot) -> None:
     """Each layer's pruning rate relative to the overall rate, by level (Morcos et al. 2019, figure 1b)."""
-    layers = plot.table("layers")
-    for number, ((curve, layer), rows) in enumerate(layers.groupby(["curve", "layer"], sort=False)):
+    groups = list(plot.table("layers").groupby(["curve", "layer"], sort=False))
+    for number, ((curve, layer), rows) in enumerate(groups):
         label = str(layer) if len(plot.curves) == 1 else f"{plot.curves[str(curve)][0]}: {layer}"
-        plot.by_level(rows, "level", "ratio_to_overall", label, number)
+        if len(groups) > len(COLOURS):  # from the first layer, dark, to the last, light
+            at = rows.groupby("level")["ratio_to_overall"].mean()
+            colour = plt.get_cmap("viridis")(number / len(groups))
+            plot.axes.plot(at.index, at, color=colour, label=label.removesuffix(".weight"))
+        else:
+            plot.by_level(rows, "level", "ratio_to_overall", label, number)
     plot.axes.axhline(1, color="grey", linestyle="--", linewidth=0.8)
     plot.axes.set_xlabel("level")
     plot.axes.set_ylabel("layer's pruning rate / overall rate")
@@ -186,6 +213,76 @@ def _movement(plot: Plot) -> None:
             rows = runs[runs["curve"] == name]
             plot.by_level(rows, x, f"moved_{group}", f"{label}: {group}", 2 * number + half)
     plot.axes.set_ylabel("mean distance moved")
+
+
+def _matrix(
+    canvas: Figure, spec: Mapping[str, Any], curves: Mapping[str, tuple[str, int]], inputs: Mapping[str, str]
+) -> None:
+    """What tickets of each source (rows) reach on each target (columns), a panel for each level.
+
+    The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0; the
+    colour is that gap. Random tickets have a row too.
+    """
+    summary = pd.read_csv(inputs["summary"])
+    summary = summary[summary["curve"].isin(list(curves))]
+    summary["row"] = [curves[name][0] for name in summary["curve"]]
+    own = summary[(summary["source"] == summary["target"]) & (summary["ticket"] == WINNING)]
+    columns = dict(zip(own["target"], own["row"], strict=True))
+    rows = list(dict.fromkeys(summary["row"]))
+    panels = canvas.subplots(1, len(spec["levels"]), sharey=True, squeeze=False)[0]
+    cell = 0.36
+    canvas.set_size_inches(1.3 + len(panels) * (cell * len(columns) + 0.2), 1.5 + cell * len(rows))
+    drawn = None
+    for axes, level in zip(panels, spec["levels"], strict=True):
+        now = summary[summary["level"] == level]
+        gap, value, clear = _gaps(now, rows, list(columns))
+        drawn = axes.imshow(gap, cmap="RdBu", vmin=-0.2, vmax=0.2, aspect="auto")
+        for (i, j), number in np.ndenumerate(value):
+            if np.isfinite(number):
+                dark = abs(gap[i, j]) > 0.13
+                axes.text(
+                    j,
+                    i,
+                    f"{100 * number:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    fontweight="bold" if clear[i, j] else "normal",
+                    color="white" if dark else "black",
+                )
+        axes.set_title(f"{100 * now['fraction_pruned'].mean():.3g} %\npruned")
+        axes.set_xticks(range(len(columns)), labels=list(columns.values()), rotation=90)
+        axes.set_yticks(range(len(rows)), labels=rows)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    panels[0].set_ylabel("tickets of")
+    canvas.supxlabel("trained on", fontsize=8)
+    canvas.suptitle(fill(spec["title"], 16 * len(panels) + 10), fontsize=8)
+    assert drawn is not None
+    canvas.colorbar(drawn, ax=panels, label="gap to the target's own ticket", extend="both", shrink=0.8)
+
+
+def _gaps(
+    summary: pd.DataFrame, rows: list[str], columns: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gap to the target's own ticket, mean, whether the gap's interval excludes 0: each [rows, columns]."""
+    gap, value = np.full((2, len(rows), len(columns)), np.nan)
+    clear = np.zeros(gap.shape, dtype=bool)
+    for row in summary.to_dict("records"):
+        at = rows.index(row["row"]), columns.index(row["target"])
+        value[at] = row["mean"]
+        own = row["source"] == row["target"] and row["ticket"] == WINNING
+        if own:
+            gap[at] = 0.0
+            against = summary[(summary["target"] == row["target"]) & (summary["ticket"] == RANDOM)]
+            for name in against["row"]:
+                there = rows.index(name), at[1]
+                gap[there] = -row["difference"]
+                clear[there] = row["difference_ci_low"] > 0 or row["difference_ci_high"] < 0
+        elif row["ticket"] == WINNING:
+            gap[at] = row["own_difference"]
+            clear[at] = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
+    return gap, value, clear
 
 
 KINDS = {

@@ -68,10 +68,10 @@ def train_dense(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
     _record(settings, outputs, None, trained)
 
 
-def prepare_data(dataset: str, root: str, outputs: Paths) -> None:
+def prepare_data(settings: Settings, root: str, outputs: Paths) -> None:
     """A data set from the data root, verified, in one file; its checksum beside it."""
-    sha256 = prepare(dataset, Path(root), Path(outputs["data"]))
-    write_json(outputs["said"], {"dataset": dataset, "sha256": sha256})
+    sha256 = prepare(settings["dataset"], Path(root), Path(outputs["data"]))
+    write_json(outputs["said"], {"dataset": settings["dataset"], "sha256": sha256})
 
 
 def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:

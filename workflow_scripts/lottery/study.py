@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import RESULTS_VERSION, plugins
-from .config import Entry, lookup, read_recipes, read_tasks, read_yaml, validate
+from .config import Entry, lookup, read_datasets, read_recipes, read_tasks, read_yaml, validate
 from .errors import InputError
 from .resources import read_resources
 from .tickets import RANDOM, WINNING
@@ -67,6 +67,11 @@ class Study:
     recipes: dict[str, Entry]
     resources: dict[str, Entry]
 
+    @property
+    def datasets(self) -> dict[str, Entry]:
+        """The data sets of all tasks, by name."""
+        return {task["dataset"]["name"]: task["dataset"] for task in self.tasks.values() if "dataset" in task}
+
     def runs(self, names: Iterable[str], levels: Iterable[int] | None = None) -> list[str]:
         """The directories of all runs of some curves, or of those at some levels."""
         wanted = None if levels is None else set(levels)
@@ -102,9 +107,13 @@ class Study:
         }
 
     def legend(self, name: str) -> dict[str, tuple[str, int]]:
-        """A figure's curves: name -> label, and the curve's number in the study, which decides its colour."""
-        numbers = {curve: number for number, curve in enumerate(self.curves)}
-        return {curve: (self.labels[curve], numbers[curve]) for curve in self.figures[name]["curves"]}
+        """A figure's curves: name -> label, and the label's number in the study, which decides its colour."""
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(self.labels.values()))}
+        own = self.figures[name]["labels"]
+        return {
+            curve: (own.get(curve, self.labels[curve]), numbers[self.labels[curve]])
+            for curve in self.figures[name]["curves"]
+        }
 
 
 def training_settings(task: Mapping[str, Any], seed: int, level: int, ticket: str, **more: Any) -> Entry:
@@ -170,14 +179,13 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     if "frozen" in config:
         return thaw(config["frozen"])
     schemas = folder / "schemas"
-    tasks = read_tasks(folder / "tasks")
+    datasets = read_datasets(folder / "datasets", read_yaml(schemas / "dataset.schema.yaml"))
+    tasks = read_tasks(folder / "tasks", datasets)
     recipes = read_recipes(folder / "recipes", read_yaml(schemas / "recipe.schema.yaml"))
-    entry = validate(dict(config), read_yaml(schemas / "study.schema.yaml"), f"study {config.get('study')}")
+    entry = _with_included(dict(config), folder, tasks)
     where = f"study {entry['study']}"
-    for kind in ("curves", "figures"):
-        repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
-        if repeated:
-            raise InputError(f"{where}: {kind}: the name '{repeated[0]}' is there twice")
+    if not entry["curves"]:
+        raise InputError(f"{where}: curves: found none")
     evaluate = sorted(entry.get("evaluate", range(1, entry["levels"] + 1)))
     _check_levels(evaluate, entry["levels"], f"{where}: evaluate")
     curves, labels = {}, {}
@@ -194,8 +202,14 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     for figure in entry["figures"]:
         for name in figure["curves"]:
             lookup("curve", name, curves, f"{where}: figure {figure['name']}")
-        if figure["kind"] == "learning" and "levels" not in figure:
-            raise InputError(f"{where}: figure {figure['name']}: a figure of kind learning needs levels")
+        for name in figure["labels"]:
+            lookup(
+                "label of curve", name, dict.fromkeys(figure["curves"]), f"{where}: figure {figure['name']}"
+            )
+        if figure["kind"] in ("learning", "matrix") and "levels" not in figure:
+            raise InputError(
+                f"{where}: figure {figure['name']}: a figure of kind {figure['kind']} needs levels"
+            )
         _check_levels(figure.get("levels", []), entry["levels"], f"{where}: figure {figure['name']}: levels")
     return Study(
         name=entry["study"],
@@ -208,6 +222,44 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         recipes=recipes,
         resources=read_resources(folder / "resources.yaml", schemas / "resources.schema.yaml", tasks),
     )
+
+
+def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> Entry:
+    """The study's validated entry, with the curves and figures of those it includes."""
+    where = f"study {config.get('study')}"
+    entry = validate(config, read_yaml(folder / "schemas/study.schema.yaml"), where)
+    for kind in ("curves", "figures"):
+        repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
+        if repeated:
+            raise InputError(f"{where}: {kind}: the name '{repeated[0]}' is there twice")
+    for name in entry["include"]:
+        path = folder / "studies" / f"{name}.yaml"
+        if not path.exists():
+            raise InputError(f"{where}: include: there is no {path}")
+        included = _with_included(read_yaml(path), folder, tasks)
+        for kind in ("curves", "figures"):
+            known = {item["name"]: item for item in entry[kind]}
+            for item in included[kind]:
+                if known.setdefault(item["name"], item) != item:
+                    raise InputError(f"{where}: include: {name} has another {item['name']} in its {kind}")
+            entry[kind] = list(known.values())
+    return _without(entry, tasks, where)
+
+
+def _without(entry: Entry, tasks: Mapping[str, Entry], where: str) -> Entry:
+    """The entry less the curves that need a data set it is without, and the figures that are then empty."""
+    known = {task["dataset"]["name"] for task in tasks.values() if "dataset" in task}
+    for dataset in entry["without"]:
+        lookup("dataset", dataset, dict.fromkeys(known), f"{where}: without")
+
+    def needed(curve: Entry) -> bool:
+        used = [tasks[curve[key]] for key in ("task", "source") if curve.get(key) in tasks]
+        return not any(task.get("dataset", {}).get("name") in entry["without"] for task in used)
+
+    left = [curve for curve in entry["curves"] if needed(curve)]
+    gone = {curve["name"] for curve in entry["curves"]} - {curve["name"] for curve in left}
+    figures = [{**f, "curves": [name for name in f["curves"] if name not in gone]} for f in entry["figures"]]
+    return {**entry, "curves": left, "figures": [figure for figure in figures if figure["curves"]]}
 
 
 def _check_levels(levels: list[int], last: int, where: str) -> None:
@@ -236,7 +288,7 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
     if not curve.own and curve.ticket != RANDOM:
         _check_ticket(curve, rewind, where)
     if curve.source != curve.task and curve.ticket != RANDOM:
-        _check_transfer(curve, target, source, recipe, where)
+        _check_transfer(curve, target, source, where)
 
 
 def _check_ticket(curve: Curve, rewind: Mapping[str, str], where: str) -> None:
@@ -249,12 +301,7 @@ def _check_ticket(curve: Curve, rewind: Mapping[str, str], where: str) -> None:
             )
 
 
-def _check_transfer(curve: Curve, target: Entry, source: Entry, recipe: Entry, where: str) -> None:
-    if recipe["output"]:
-        raise InputError(
-            f"{where}: recipe {curve.recipe} prunes the output layer, which is not transferred; "
-            "it needs output: false"
-        )
+def _check_transfer(curve: Curve, target: Entry, source: Entry, where: str) -> None:
     found = [_architecture(task, where) for task in (source, target)]
     if source["family"] != target["family"] or found[0] != found[1]:
         raise InputError(

@@ -21,11 +21,13 @@ Row = dict[str, Any]
 
 
 def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
-    """Write runs.csv, summary.csv and layers.csv from the JSON files of the runs that a study asked for."""
+    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for."""
     rows = list(asked_rows(asked))
     runs = run_table(rows)
+    summary = summary_table(runs)
     write_csv(outputs["runs"], runs.drop(columns="ladder"))
-    write_csv(outputs["summary"], summary_table(runs))
+    write_csv(outputs["summary"], summary)
+    write_csv(outputs["transfer"], transfer_table(summary))
     write_csv(outputs["layers"], layer_table(rows))
 
 
@@ -99,26 +101,16 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sample standard deviation, n and interval by curve and level, and the difference to random.
-
-    The difference is paired over the seeds that both have; its reference is the random ticket of the
-    same target and ladder, wherever the study asks for it.
-    """
-    random = runs[runs["ticket"] == RANDOM].drop_duplicates(["target", "ladder", "seed", "level"])
-    reference = random.set_index(["target", "ladder", "seed", "level"])["value"]
+    """Mean, sample standard deviation, n and interval by curve and level, and the differences to the random
+    ticket and, of a ticket carried to another task, to that task's own winning ticket."""
+    random, own = references(runs, RANDOM), references(runs, WINNING)
     keys = ["study", "curve", "target", "source", "recipe", "ticket", "level"]
     found = []
     for key, group in runs.groupby(keys, sort=False):
         values = group["value"].to_numpy(dtype=float)
         low, high = interval(values)
         said = group.iloc[0]
-        pairs = pd.MultiIndex.from_frame(group[["target", "ladder", "seed", "level"]])
-        if said["ticket"] == RANDOM:
-            differences = np.array([])
-        else:
-            differences = (values - reference.reindex(pairs).to_numpy(dtype=float)).astype(float)
-            differences = differences[~np.isnan(differences)]
-        difference_low, difference_high = interval(differences)
+        carried = said["source"] != said["target"] and said["ticket"] == WINNING
         found.append(
             {
                 **dict(zip(keys, key, strict=True)),
@@ -129,13 +121,59 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "ci_low": low,
                 "ci_high": high,
                 "failed": int((group["status"] != "ok").sum()),
-                "difference_n": len(differences),
-                "difference": differences.mean() if len(differences) else np.nan,
-                "difference_ci_low": difference_low,
-                "difference_ci_high": difference_high,
+                **difference("difference", group, random if said["ticket"] != RANDOM else {}),
+                **difference("own_difference", group, own if carried else {}),
             }
         )
     return pd.DataFrame(found)
+
+
+PAIRED = ["target", "ladder", "seed", "level"]
+References = dict[tuple[Any, ...], list[Row]]
+
+
+def references(runs: pd.DataFrame, ticket: str) -> References:
+    """The runs of a target's own tickets of one kind, by what a run has to share to be compared with them."""
+    found: References = {}
+    chosen = runs[(runs["ticket"] == ticket) & ((ticket == RANDOM) | (runs["source"] == runs["target"]))]
+    for row in _records(chosen):
+        found.setdefault(tuple(row[name] for name in PAIRED), []).append(row)
+    return found
+
+
+def _records(runs: pd.DataFrame) -> list[Row]:
+    records: list[Any] = runs[[*PAIRED, "recipe", "kept", "value"]].to_dict("records")
+    return records
+
+
+def difference(name: str, group: pd.DataFrame, reference: References) -> Row:
+    """Mean difference to the reference, paired over the seeds that both have at the same kept count.
+
+    A recipe is compared with itself if it can be, else with the first of its ladder that the study asks for.
+    """
+    differences = []
+    for row in _records(group[group["level"] > 0]):
+        others = [o for o in reference.get(tuple(row[k] for k in PAIRED), []) if o["kept"] == row["kept"]]
+        others.sort(key=lambda other: other["recipe"] != row["recipe"])
+        if others:
+            differences.append(row["value"] - others[0]["value"])
+    low, high = interval(np.array(differences))
+    return {
+        f"{name}_n": len(differences),
+        name: np.mean(differences) if differences else np.nan,
+        f"{name}_ci_low": low,
+        f"{name}_ci_high": high,
+    }
+
+
+def transfer_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """The matrix of sources and targets at each level: what tickets reach, and how far that is from the
+    target's own and from random ones (Morcos et al. 2019, figures 2 to 5)."""
+    table = summary[(summary["ticket"] == WINNING) & (summary["level"] > 0)]
+    carried = table[table["source"] != table["target"]][["target", "level"]].drop_duplicates()
+    said = ["study", "target", "source", "recipe", "level", "fraction_pruned", "metric"]
+    columns = [*said, *table.columns[table.columns.get_loc("n") :]]
+    return table.merge(carried)[columns].sort_values(["target", "level", "source", "recipe"])
 
 
 def layer_table(rows: Sequence[Row]) -> pd.DataFrame:

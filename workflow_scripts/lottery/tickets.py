@@ -1,7 +1,8 @@
 """Tickets: a mask and the weights it starts from.
 
 Winning: the lineage's mask on rewound weights. Controls: the mask kept, permuted within layers or
-permuted globally; the weights rewound or drawn afresh (Morcos et al. 2019, figure A1).
+permuted globally; the weights rewound, drawn afresh (Morcos et al. 2019, figure A1), or drawn afresh and
+rescaled to the fan-in that the mask leaves (L21).
 """
 
 import numpy as np
@@ -14,7 +15,8 @@ from .weights import Network
 
 WINNING = "winning"
 RANDOM = "random"  # global-permuted x fresh: depends on the target, the kept count and the seed only
-CONTROLS = ("kept-fresh", "layer-rewound", "layer-fresh", "global-rewound")
+PERMUTATIONS, WEIGHTS = ("kept", "layer", "global"), ("rewound", "fresh", "rescaled")
+CONTROLS = tuple(f"{p}-{w}" for p in PERMUTATIONS for w in WEIGHTS if (p, w) != ("kept", "rewound"))
 KINDS = (WINNING, RANDOM, *CONTROLS)
 
 
@@ -25,20 +27,40 @@ def ticket(
 
     rewound: the source's network at the rewind point, buffers too; fresh: drawn for the target;
     rng: permutes the mask.
-    On a transfer the output layer is the target's own fresh one, dense, and not part of the ticket.
-    Raises InputError if the networks differ beyond the output layer or the mask holds the output layer.
+    On a transfer the output layer is the target's own fresh one. It is dense and not part of the ticket;
+    where the source's was pruned too, it is pruned at random to the same fraction (AMB-7).
+    Raises InputError if the networks differ beyond the output layer.
     """
+    if transfer:
+        mask = {**mask, **_output_mask(mask, fresh, rng)}
     permutation, weights = ("kept", "rewound") if kind == WINNING else kind.split("-")
     if permutation == "layer":
         mask = masks.permute_layers(mask, rng)
     elif permutation == "global":
         mask = masks.permute_globally(mask, rng)
-    start = rewound if weights == "rewound" else fresh
+    start = {"rewound": rewound, "fresh": fresh, "rescaled": rescaled(fresh, mask)}[weights]
     if transfer:
-        if set(mask) & set(fresh.output):
-            raise InputError("a ticket that prunes the output layer cannot be transferred")
         start = with_output_of(fresh, start)
     return mask, start.with_tensors(masks.apply(mask, start.tensors))
+
+
+def _output_mask(mask: Mask, target: Network, rng: np.random.Generator) -> Mask:
+    """Random masks for the target's output layer, with the fraction kept that the source's has."""
+    found: Mask = {}
+    for name in sorted(set(mask) & set(target.output)):
+        shape = target.tensors[name].shape
+        keep = round(int(np.count_nonzero(mask[name])) * target.tensors[name].size / mask[name].size)
+        found |= masks.random({name: shape}, keep, rng)
+    return found
+
+
+def rescaled(fresh: Network, mask: Mask) -> Network:
+    """Fresh weights times the root of size over kept count: a layer's output varies as that of the whole."""
+    tensors = dict(fresh.tensors)
+    for name, m in mask.items():
+        if fresh.roles[name] == "weight" and m.any():
+            tensors[name] = fresh.tensors[name] * np.float32(np.sqrt(m.size / np.count_nonzero(m)))
+    return fresh.with_tensors(tensors)
 
 
 def with_output_of(target: Network, source: Network) -> Network:
