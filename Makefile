@@ -34,6 +34,7 @@ lint: $(READY)
 benchmarks: $(READY)
 	python benchmarks/pruning.py
 	python benchmarks/training.py
+	python benchmarks/vision.py
 	python benchmarks/control_games.py
 	python benchmarks/workflow.py
 	python benchmarks/scaling.py

@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore")
 import gymnasium
 import torch
 from lottery import games
-from lottery.config import read_tasks
+from lottery.config import read_datasets, read_tasks, read_yaml
 from lottery.rewinding import Rewind
 from lottery.seeds import stream
 from lottery.tasks import Run
@@ -61,7 +61,11 @@ def theirs(task, steps):
 def main():
     torch.set_num_threads(1)
     sys.stderr = open(os.devnull, "w")  # progress lines  # noqa: SIM115
-    tasks = read_tasks(Path(__file__).parent.parent / "config/tasks")
+    config = Path(__file__).parent.parent / "config"
+    tasks = read_tasks(
+        config / "tasks",
+        read_datasets(config / "datasets", read_yaml(config / "schemas/dataset.schema.yaml")),
+    )
     print("| env-steps a CPU-second | stable-baselines3 | ours, one ticket | ours, three side by side |")
     print("|---|---:|---:|---:|")
     for name, (episodes, steps) in PLAYED.items():
