@@ -1,6 +1,7 @@
 """The supervised training loop: exact masks, data on the device, resumable at any step bit for bit."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -137,6 +138,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     torch.set_num_threads(1)  # another number of threads gives other bits
     device = torch.device("cuda", share.rank) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it beside the next line
         torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
     torch.manual_seed(stream(run.seed, "dropout", *([share.rank] if share.rank else [])))
     assert run.data is not None
