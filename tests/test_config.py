@@ -57,6 +57,10 @@ STUDIES = [
         "figure f: levels: found level 7, allowed: up to the study's levels, 2",
     ),
     (
+        {"figures": [{"name": "f", "kind": "matrix", "curves": ["random"], "levels": [1]}]},
+        "figure f: needs a curve of tiny's own tickets, for the gap to them",
+    ),
+    (
         {"figures": [{"name": "f", "kind": "learning", "curves": ["winning"]}]},
         "figure f: a figure of kind learning needs levels",
     ),

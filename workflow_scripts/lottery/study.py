@@ -211,6 +211,8 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
                 f"{where}: figure {figure['name']}: a figure of kind {figure['kind']} needs levels"
             )
         _check_levels(figure.get("levels", []), entry["levels"], f"{where}: figure {figure['name']}: levels")
+        if figure["kind"] == "matrix":
+            _check_matrix([curves[name] for name in figure["curves"]], f"{where}: figure {figure['name']}")
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
@@ -266,6 +268,17 @@ def _check_levels(levels: list[int], last: int, where: str) -> None:
     outside = [level for level in levels if level > last]
     if outside:
         raise InputError(f"{where}: found level {outside[0]}, allowed: up to the study's levels, {last}")
+
+
+def _check_matrix(curves: list[Curve], where: str) -> None:
+    own = {curve.task for curve in curves if curve.own}
+    for curve in curves:
+        if curve.ticket not in (WINNING, RANDOM):
+            raise InputError(
+                f"{where}: curve {curve.name} has {curve.ticket} tickets, allowed: winning, random"
+            )
+        if curve.task not in own:
+            raise InputError(f"{where}: needs a curve of {curve.task}'s own tickets, for the gap to them")
 
 
 def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where: str) -> None:

@@ -45,13 +45,10 @@ def _images(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:
     try:
         listed = ImageFolder(str(folder))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{folder}: expected a folder of images for each class: {_short(error)}") from None
+        said = str(error).split(". Supported extensions")[0]
+        raise InputError(f"{folder}: expected a folder of images for each class: {said}") from None
     return (
         [Path(path) for path, _ in listed.samples],
         np.array(listed.targets, dtype=np.int64),
         listed.classes,
     )
-
-
-def _short(error: Exception) -> str:
-    return str(error).split(". Supported extensions")[0]
