@@ -19,7 +19,7 @@ plan: $(READY)
 	python workflow_scripts/plan.py $(STUDY) --gpus $(GPUS) --cpus $(CPUS)
 
 test: $(READY)
-	python -m pytest -q -n 2 --dist loadfile tests
+	python -m pytest -q -n 3 --dist loadfile tests
 
 report: study
 	snakemake --report report.html

@@ -12,7 +12,10 @@ from lottery.planning import Planned, Record
 from lottery.study import read_study
 
 
-@pytest.mark.parametrize("path", ["config.yaml", "studies/digits-full.yaml", "studies/classic-control.yaml"])
+STUDIES = ["config.yaml", *(f"studies/{path.name}" for path in (REPO / "config/studies").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES))
 def test_the_trainings_are_those_of_a_dry_run(path, workspace):
     """Counted from the study alone, in the shape of lineages, as Snakemake counts them from its rules."""
     study = read_study(read_yaml(REPO / "config" / path), REPO / "config")

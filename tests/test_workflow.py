@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
-from conftest import REPO, Workspace, contents
+from conftest import Workspace, contents
 from lottery import masks
 from lottery.lineage import find_tickets
 
@@ -337,11 +337,3 @@ def test_a_damaged_mask_is_refused_and_named(finished):
     log = (finished.path / "results/logs/lineage/tiny/imp/seed1/level02.log").read_text()
     assert log.startswith("error: results/lineage/tiny/imp/seed1/level02/mask.npz: is damaged or truncated")
     assert not (path.parent / "metrics.json").exists()
-
-
-def test_the_default_study_and_all_others_plan(workspace):
-    shutil.copy(REPO / "config/config.yaml", workspace.path / "config/config.yaml")
-    said = workspace.snakemake("-n", "--quiet", "rules")
-    assert "train_level" in said.stdout + said.stderr
-    for path in (workspace.path / "config/studies").glob("*.yaml"):
-        workspace.snakemake("-n", "--quiet", "rules", "--configfile", str(path))
