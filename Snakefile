@@ -37,6 +37,11 @@ localrules:
 
 
 onstart:
+    # by its default of 100 jobs a second Snakemake looks for jobs again a second after it did, once more for each
+    # job that ended: hundreds of times a second in the end
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
     if workflow.local_exec:
         warm.start()
 

@@ -11,7 +11,6 @@ from lottery.config import read_yaml
 from lottery.planning import Planned, Record
 from lottery.study import read_study
 
-
 STUDIES = ["config.yaml", *(f"studies/{path.name}" for path in (REPO / "config/studies").glob("*.yaml"))]
 
 

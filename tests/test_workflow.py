@@ -298,6 +298,14 @@ def test_what_trainings_ask_of_a_cluster_is_no_reason_to_run_again(finished):
     assert "threads: 2" in path.read_text() and finished.planned() == {}
 
 
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_not_ever_more_often(workspace):
+    workspace.tasks["tiny"] |= {"length": "epoch100", "rewind_points": ["epoch1"]}
+    workspace.study["seeds"] = [1]
+    jobs = sum(workspace.planned().values())
+    looked = workspace.snakemake("--cores", "1", "--verbose").stderr.count("Ready jobs: ")
+    assert jobs <= looked <= jobs + 3
+
+
 def test_nothing_is_left_running(done):
     time.sleep(2)
     found = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
