@@ -317,7 +317,7 @@ def new_settings_after_sigkill_of_snakemake(make, undisturbed):
 
 @scenario
 def ctrl_c_and_going_on(make, undisturbed):
-    one = make()
+    one = make(task="long")
 
     def fault(one):
         one.process.send_signal(signal.SIGINT)
