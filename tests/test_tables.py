@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from lottery import tables
 from lottery.figures import KINDS, draw
 from lottery.study import Curve
 from lottery.tables import interval, write_tables
@@ -71,6 +72,12 @@ def test_summary_has_mean_deviation_count_and_paired_difference(made):
     assert row["difference_ci_low"] == pytest.approx(0.3) == row["difference_ci_high"]
     assert np.isnan(summary.loc["winning", 0]["difference"])  # there is no random ticket of level 0
     assert np.isnan(summary.loc["random", 1]["difference"])
+
+
+def test_layers_stand_as_in_the_network():
+    names = ["features.11.weight", "features.4.weight", "features.4.bias", "layer2.0.conv1.weight"]
+    ordered = sorted(((name, {}) for name in reversed(names)), key=tables.in_network)
+    assert [name for name, _ in ordered] == [names[2], names[1], names[0], names[3]]
 
 
 def test_layers_have_their_rate_relative_to_the_whole(made):

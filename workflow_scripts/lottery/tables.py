@@ -1,6 +1,7 @@
 """Tidy tables of a study: a row per run, a row per curve and level, a row per layer."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,11 @@ def transfer_table(summary: pd.DataFrame) -> pd.DataFrame:
     return table.merge(carried)[columns].sort_values(["target", "level", "source", "recipe"])
 
 
+def in_network(layer: tuple[str, Any]) -> str:
+    """A layer's name with padded numbers: features.4 comes before features.11, as in the network."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(4), layer[0])
+
+
 def layer_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One row per layer of each winning ticket's mask, and its pruning rate relative to the whole."""
     found = []
@@ -183,7 +189,7 @@ def layer_table(rows: Sequence[Row]) -> pd.DataFrame:
         if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
             continue
         report = _read(row["run"], "pruning.json")
-        for layer, counts in report["layers"].items():
+        for layer, counts in sorted(report["layers"].items(), key=in_network):
             pruned = 1 - counts["kept"] / counts["prunable"]
             found.append(
                 {
