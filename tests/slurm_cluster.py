@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 # Devices that every machine has stand for GPUs: SLURM then hands out CUDA_VISIBLE_DEVICES as on a real node.
 GPUS = ("null", "zero", "full", "random")
@@ -122,7 +124,7 @@ class Cluster:
     def run(self, *command: str, check: bool = True) -> str:
         """The output of one of SLURM's commands."""
         done = subprocess.run(
-            command, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=60, check=check
+            command, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=300, check=check
         )
         return done.stdout.strip()
 
@@ -166,12 +168,19 @@ class Cluster:
 
     def stop(self) -> None:
         self.run("scancel", "-u", str(os.getuid()), check=False)
-        for path in [*self.root.glob("slurmd.*.pid"), self.root / "slurmctld.pid", self.root / "munge.pid"]:
-            try:
-                os.kill(int(path.read_text()), signal.SIGTERM)
-            except (OSError, ValueError):
-                continue
-        time.sleep(0.5)
+        alive = [process for process in psutil.process_iter() if self._is_mine(process)]
+        for process in alive:
+            process.terminate()
+        for process in psutil.wait_procs(alive, timeout=5)[1]:  # slurmd waits for its jobs
+            process.kill()
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        """Whether it is a daemon of this cluster: each works in its folder, or is told of it."""
+        try:
+            told = [process.cwd(), *process.cmdline()]
+            return process.name() in (*DAEMONS, "slurmstepd") and str(self.root) in " ".join(told)
+        except psutil.Error:
+            return False
 
     def states(self) -> dict[str, str]:
         """Job id -> state of all jobs SLURM remembers."""

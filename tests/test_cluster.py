@@ -23,6 +23,7 @@ import yaml
 from conftest import TINY, Workspace, contents
 from snakemake_executor_plugin_submitit.worker import Worker
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
 pytestmark = pytest.mark.skipif(not slurm_cluster.installed(), reason="SLURM is not installed")
 
 DRILL = TINY | {"length": "epoch700", "evaluate_every": "epoch50", "rewind_points": ["epoch1", "epoch100"]}
@@ -44,7 +45,7 @@ class Drill(Workspace):
         self.tasks |= {"drill": dict(DRILL), "long": dict(LONG)}
         self.target = f"results/dense/{task}/seed1/metrics.json"
         self.checkpoint = (self.path / self.target).with_name("checkpoint.safetensors")
-        self.lost, self.bound = 0.0, INTERVAL + 1.5
+        self.lost, self.bound = 0.0, INTERVAL + 4.0
 
     def write(self):
         super().write()
@@ -98,7 +99,7 @@ class Drill(Workspace):
 
     def finish(self, undisturbed, starts, attempts=1):
         """Wait for the end. Returns what it cost."""
-        assert self.process.wait(300) == 0, self.said
+        assert self.process.wait(900) == 0, self.said
         made = contents((self.path / self.target).parent)
         assert made == undisturbed[self.target.split("/")[2]], self.said
         assert len(self.starts()) == starts, (self.starts(), self.said)
@@ -254,7 +255,7 @@ def time_limit_shorter_than_the_training(cluster, make, undisturbed):
     one = make(cluster, task="long")
     one.resources["runtime"] = 1
     one.start()
-    assert one.process.wait(300) == 0, one.said
+    assert one.process.wait(900) == 0, one.said  # SLURM may leave a job little of its minute
     starts = len(one.starts())
     assert starts >= 2, one.said
     return one.finish(undisturbed, starts)
@@ -317,11 +318,11 @@ def new_settings_after_sigkill_of_snakemake(make, undisturbed):
 
 @scenario
 def ctrl_c_and_going_on(make, undisturbed):
-    one = make(task="long")
+    one = make()
 
     def fault(one):
         one.process.send_signal(signal.SIGINT)
-        one.process.wait(60)
+        one.process.wait(300)
         wait(lambda: one.job() not in one.slurm.run("squeue", "-h", "-t", "running,completing", "-o", "%i"))
         one.start()
 
@@ -351,7 +352,7 @@ def want_of_memory(make, undisturbed):
     one.resources["mem_mb"] = 250
     one.options["retries"] = 4
     one.start()
-    assert one.process.wait(300) == 0, one.said
+    assert one.process.wait(900) == 0, one.said
     assert "OUT_OF_MEMORY" in one.said or "exit status" in one.said
     attempts = 1 + one.said.count("Trying to restart job")
     assert attempts >= 2
@@ -410,7 +411,7 @@ def small_study_in_job_arrays(make, undisturbed):
     one.options |= {"submitit-array": 10, "submitit-linger": 5}
     one.study["seeds"] = [1, 2, 3]
     one.start("all")
-    assert one.process.wait(300) == 0, one.said
+    assert one.process.wait(900) == 0, one.said
     made = contents(one.path / "results")
     del made["tables/tiny/runs.csv"]  # which has run times
     assert made == undisturbed["study"]
@@ -443,7 +444,7 @@ class Maker:
             for one in self.made:
                 if one.process is not None and one.process.poll() is None:
                     one.process.send_signal(signal.SIGINT)
-                    one.process.wait(60)
+                    one.process.wait(300)
             self.pairs.put(self.mine)
 
 
@@ -511,7 +512,7 @@ REFUSED = {
 def stopped(tmp_path, slurm):
     """Run a workflow that asks for what it cannot have; returns what it says."""
 
-    def run(asked=None, cluster="slurm", seconds=30, **environment):
+    def run(asked=None, cluster="slurm", seconds=120, **environment):
         one = Drill(tmp_path / "workspace", cluster, slurm, "f1")
         one.options["retries"] = 0
         one.resources |= asked or {}
@@ -600,7 +601,7 @@ def test_another_workflow_on_each_cluster(cluster, tmp_path, slurm):
     (tmp_path / "Snakefile").write_text(OTHER.replace("{COUNT}", "41"))
     command = ["snakemake", "--executor", "submitit", "--submitit-cluster", cluster, "--jobs", "3"]
     environment = {**os.environ, **slurm.env}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [(tmp_path / f"{name}.txt").read_text() for name in "abc"] == ["42\n"] * 3
     again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -614,7 +615,7 @@ def test_local_jobs_share_the_cores(tmp_path):
     text = re.sub(r'shell: ".*"', f'shell: "{shell}"', text).replace("runtime=1", "runtime=1, pack=3")
     (tmp_path / "Snakefile").write_text(text)
     command = ["snakemake", "--executor", "submitit", "--submitit-cluster", "local", "--jobs", "100"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     beside = [int((tmp_path / f"{name}.txt").read_text()) for name in "abcdefgh"]
     assert max(beside) <= len(os.sched_getaffinity(0))
@@ -631,7 +632,7 @@ def test_a_failing_job_is_reported_with_its_log_and_the_rest_goes_on(tmp_path, s
         env={**os.environ, **slurm.env},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     said = done.stdout + done.stderr
     assert done.returncode == 1

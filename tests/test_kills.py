@@ -1,5 +1,6 @@
 """A killed training: no bit changes, and it goes on from its last save."""
 
+import contextlib
 import json
 import os
 import random
@@ -13,17 +14,17 @@ from conftest import contents
 
 
 def training_processes(snakemake):
-    """The Snakemake process, the scripts of its trainings, and the forked trainings themselves."""
-    tree = [snakemake, *snakemake.children(recursive=True)]
-    named = {}
-    for process in tree:
-        try:
-            named[process] = " ".join(process.cmdline())
-        except psutil.Error:
-            continue
-    scripts = [p for p, line in named.items() if "/scripts/tmp" in line and "sh -c" not in line]
-    warm = [p for p, line in named.items() if "lottery.warm" in line]
-    forked = [p for p in warm if p.ppid() in {other.pid for other in warm}]
+    """The scripts of Snakemake's trainings, and the forked trainings themselves."""
+    scripts, warm, forked = [], set(), []
+    for process in snakemake.children(recursive=True):  # parents first
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            line = " ".join(process.cmdline())
+            if "/scripts/tmp" in line and "sh -c" not in line:
+                scripts.append(process)
+            elif "lottery.warm" in line and process.ppid() not in warm:
+                warm.add(process.pid)
+            elif "lottery.warm" in line and any(file.fd == 1 for file in process.open_files()):
+                forked.append(process)  # with its log as output: importing torch forks for a moment too
     return scripts, forked
 
 
@@ -36,27 +37,21 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
     undisturbed = contents(workspace.path / "results/dense")
     shutil.rmtree(workspace.path / "results/dense")
 
-    rng, kills, resumed = random.Random(0), 0, 0
+    rng, run, resumed = random.Random(0), None, 0
     environment = {**os.environ, "LOTTERY_CHECKPOINT_MINUTES": "0.002"}
-    while kills < 10:
-        run = subprocess.Popen(
-            workspace.command("--nolock", "--", target),
-            cwd=workspace.path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        snakemake = psutil.Process(run.pid)
+    command = workspace.command("--nolock", "--retries", "10", "--", target)
+    for _ in range(10):
+        if run is None or run.poll() is not None:
+            run = subprocess.Popen(command, cwd=workspace.path, env=environment, stderr=subprocess.DEVNULL)
+            snakemake = psutil.Process(run.pid)
         while run.poll() is None and not all(training_processes(snakemake)):
             time.sleep(0.05)
         assert run.poll() is None, "the training ended before ten kills"
         scripts, forked = training_processes(snakemake)
         time.sleep(rng.uniform(0, 0.4))
-        for victim in rng.choice([scripts, forked, [snakemake]]):
-            victim.send_signal(signal.SIGKILL)
-            kills += 1
-        run.wait(60)
-        psutil.wait_procs(forked, timeout=60)
+        victim = rng.choice([*scripts, *forked, snakemake])
+        victim.kill()
+        psutil.wait_procs([victim, *scripts, *forked], timeout=300)
         resumed += (workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors").exists()
         assert not (workspace.path / target).exists()
     workspace.snakemake("--nolock", "--", target, env=environment)
@@ -65,7 +60,7 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
 
 
 def test_sigterm_saves_and_the_next_run_goes_on(workspace):
-    workspace.tasks["tiny"] |= {"length": "epoch300", "evaluate_every": "epoch1"}
+    workspace.tasks["tiny"] |= {"length": "epoch200", "evaluate_every": "epoch1"}
     workspace.write()
     target = "results/dense/tiny/seed1/metrics.json"
     run = subprocess.Popen(workspace.command("--", target), cwd=workspace.path, stderr=subprocess.PIPE)
@@ -74,7 +69,7 @@ def test_sigterm_saves_and_the_next_run_goes_on(workspace):
         time.sleep(0.05)
     time.sleep(1.5)
     scripts[0].send_signal(signal.SIGTERM)
-    assert run.wait(60) == 1
+    assert run.wait(300) == 1
     assert "stopped; the state is saved" in (workspace.path / "results/logs/dense/tiny/seed1.log").read_text()
     workspace.snakemake("--", target)
-    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 300 * 22
+    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 200 * 22

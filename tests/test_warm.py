@@ -71,11 +71,11 @@ def test_it_ends_with_the_workflow(workflow):
     process, environment = workflow
     server = psutil.Process(process.pid).children()[0]
     folder = os.path.dirname(environment["LOTTERY_WARM"].rpartition(":")[2])
-    for _ in range(100):
+    for _ in range(2000):
         if os.path.exists(f"{folder}/socket"):
             break
         time.sleep(0.05)
     process.kill()
     process.wait()
-    server.wait(10)
+    server.wait(100)
     assert not os.path.exists(folder)
