@@ -222,7 +222,8 @@ def preemption_that_cancels(make, undisturbed):
 
 
 def wait_until_moved(one, node, job):
-    wait(lambda: one.slurm.run("squeue", "-h", "-j", job, "-o", "%N", check=False) != node)
+    """Back too early, the node would get the job again, and SLURM's belated order to kill it."""
+    wait(lambda: one.slurm.run("squeue", "-h", "-j", job, "-o", "%N", check=False) not in ("", node))
     one.slurm.start_node(node)
 
 
