@@ -30,7 +30,8 @@ rule all:
 
 localrules:
     all,
-    data,
+    prepare_data,
+    prepare_data_folder,
     prune,
     tables,
     figure,
@@ -51,4 +52,4 @@ if workflow.remote_exec:
 
 
 onsuccess:
-    print(f"Figures: results/figures/{study.name}/  Tables: results/tables/{study.name}/")
+    print(f"Figures: {addresses.figure(study.name, '')}  Tables: {addresses.tables(study.name)}/")

@@ -18,10 +18,11 @@ warnings.filterwarnings("ignore")
 import gymnasium
 import torch
 from lottery import games
-from lottery.config import read_datasets, read_tasks, read_yaml
+from lottery.config import read_datasets, read_tasks
+from lottery.schemas import read_yaml
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
-from lottery.tasks import Run
+from lottery.seeds import seed_for
+from lottery.runs import Run
 from lottery.tasks import a2c as family
 from stable_baselines3 import A2C
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -34,7 +35,7 @@ def ours(task, tickets):
     """Env-steps a CPU-second of some tickets trained side by side for the task's games."""
     runs = [
         Run(
-            start=family.initialise(task, stream(seed, "init")),
+            start=family.initialise(task, seed_for(seed, "init")),
             mask=None,
             seed=seed,
             rewind=Rewind(),
@@ -64,7 +65,7 @@ def main():
     config = Path(__file__).parent.parent / "config"
     tasks = read_tasks(
         config / "tasks",
-        read_datasets(config / "datasets", read_yaml(config / "schemas/dataset.schema.yaml")),
+        read_datasets(config / "datasets"),
     )
     print("| env-steps a CPU-second | stable-baselines3 | ours, one ticket | ours, three side by side |")
     print("|---|---:|---:|---:|")

@@ -20,7 +20,7 @@ from torch.nn.utils import prune
 sys.path.insert(0, str(Path(__file__).parent.parent / "workflow_scripts"))
 
 from lottery import plugins
-from lottery.enforcement import masked_step
+from lottery.training.enforcement import masked_step
 
 STEPS, ROUNDS = 60, 7
 

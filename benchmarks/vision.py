@@ -102,7 +102,8 @@ def ours(name: str, batch: int, steps: int, way: str) -> float:
     from lottery import tickets, training
     from lottery.pruning import Pruning
     from lottery.rewinding import Rewind
-    from lottery.tasks import Run, supervised
+    from lottery.runs import Run
+from lottery.tasks import supervised
     from lottery.weights import save_arrays
 
     sys.stderr = open(os.devnull, "w")  # progress lines  # noqa: SIM115
@@ -131,7 +132,7 @@ def usual(name: str, batch: int, steps: int) -> float:
     import numpy as np
     import torch
     from lottery import tickets, training
-    from lottery.networks import load_network
+    from lottery.training.modules import load_network
     from lottery.pruning import Pruning
     from lottery.tasks import supervised
     from PIL import Image

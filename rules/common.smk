@@ -1,4 +1,4 @@
-"""The validated study, and what the rules look up in it."""
+"""The validated study, and what the rules look up in it. Addresses are those of lottery/addresses.py."""
 
 import re
 import sys
@@ -7,11 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
-from lottery import RESULTS_VERSION, plugins, resources, warm
+from lottery import RESULTS_VERSION, addresses, resources, runs, warm
+from lottery.addresses import FILES, copy_number, file, files
+from lottery.data import kind_of
 from lottery.errors import InputError
 from lottery.provenance import code_of
-from lottery.study import dense, ladders, lineage, pruning_of, read_study, training_settings
-from lottery.tickets import CONTROLS, WINNING
+from lottery.study import ladders, pruning_settings, read_study, training_settings
+from lottery.tickets import CONTROLS, OUTPUTS, WINNING
 
 try:
     study = read_study(config, Path(workflow.basedir) / "config")
@@ -22,8 +24,16 @@ except InputError as error:
 config["frozen"] = asdict(study)
 
 LADDERS = ladders(study.recipes)
-CONTINUED = [name for name, recipe in study.recipes.items() if recipe["rewind"]["weights"] == "final"]
-KEPT = list(study.recipes) if study.keep_weights else CONTINUED
+FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(dataset).SUFFIX]
+RUN = ("metrics", "curve", "provenance")
+TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
+
+# addresses of runs, with their wildcards
+DENSE = addresses.dense("{task}", "{seed}", "{copy_}")
+LEVEL = addresses.lineage("{task}", "{recipe}", "{seed}", "{level}")
+COPY = addresses.lineage("{task}", "{recipe}", "{seed}", "{level}", "{copy_}")
+TICKET = addresses.ticket("{task}", "{source}", "{recipe}", "{ticket}", "{seed}", "{level}", "{copy_}")
+RANDOM = addresses.random("{task}", "{ladder}", "{seed}", "{level}", "{copy_}")
 
 
 def one_of(names):
@@ -35,79 +45,78 @@ wildcard_constraints:
     task=one_of(study.tasks),
     source=one_of(study.tasks),
     recipe=one_of(study.recipes),
-    ticket=one_of((WINNING, *CONTROLS)),
+    ticket=one_of((WINNING, *OUTPUTS, *CONTROLS)),
     seed=r"\d+",
     level=r"\d\d",
+    copy_=r"(/copy[1-9]\d*)?",
 
 
-def asks(task=None):
-    """What training a task asks of a cluster, for `resources:`; without a name, that of the wildcard."""
+def asks():
+    """What training a task asks of a cluster, for `resources:`."""
 
     def asked(key):
-        return lambda w: study.resources[task or w.task][key]
+        return lambda w: study.resources[w.task][key]
 
     return {key: asked(key) for key in (*resources.ASKED, *resources.TEXTS)}
 
 
-# Large files are inputs as ancient(), so that a copied or touched one starts nothing; the small JSON
-# written beside each is the input that counts, and Snakemake compares it by content.
-def data_input(task):
-    name = plugins.find("tasks", study.tasks[task]["family"]).data(study.tasks[task])
-    if name is None:
-        return {}
-    return {"data": ancient(f"results/data/{name}.safetensors"), "data_said": f"results/data/{name}.json"}
+def cores(w):
+    return study.resources[w.task]["threads"]
 
 
-def rewind_input(task, recipe, seed):
-    """The weights that a recipe rewinds to, and the optimizer's state there if it is wanted."""
-    rewind = study.recipes[recipe]["rewind"]
-    point = f"{dense(task, seed)}/{rewind['weights']}"
-    found = {"start": ancient(f"{point}.safetensors"), "start_said": f"{dense(task, seed)}/metrics.json"}
-    if rewind["optimizer"] == "rewound":
-        found["optimizer"] = ancient(f"{point}.optimizer.safetensors")
-    return found
+def counted(inputs):
+    """Large files are inputs as ancient(), so that a copied or touched one starts nothing; the small JSON written
+    beside each is the input that counts, and Snakemake compares it by content."""
+    return {name: path if path.endswith(".json") else ancient(path) for name, path in inputs.items()}
 
 
-def mask_input(task, recipe, seed, level):
-    folder = lineage(task, recipe, seed, level)
-    return {"mask": ancient(f"{folder}/mask.npz"), "mask_said": f"{folder}/pruning.json"}
+def data_input(w):
+    task = study.tasks[w.task]
+    name = runs.family(task["family"]).dataset(task)
+    suffix = kind_of(study.datasets[name]).SUFFIX if name else ""
+    return counted(addresses.data_inputs(name, suffix))
 
 
-def trained_input(task, recipe, seed, level):
-    """The training that a level's mask is pruned from, and what that training started from."""
-    rewind = study.recipes[recipe]["rewind"]
-    if level == 1 or not study.recipes[recipe]["iterative"]:
-        folder, start = dense(task, seed), "init"
-    else:
-        folder, start = lineage(task, recipe, seed, level - 1), rewind["weights"].replace("final", "init")
-    return {
-        "weights": ancient(f"{folder}/weights.safetensors"),
-        "weights_said": f"{folder}/metrics.json",
-        "start": ancient(f"{dense(task, seed)}/{start}.safetensors"),
-    }
+def run_input(w):
+    """What every training reads beside the weights and the mask it starts from."""
+    return data_input(w) | {"chance": addresses.chance(w.task)}
+
+
+def dense_input(w):
+    return run_input(w) | counted(addresses.init_inputs(w.task, w.seed))
+
+
+def recipe_of(w):
+    return study.recipes[w.recipe]
 
 
 def prune_input(w):
-    level = int(w.level)
-    found = trained_input(w.task, w.recipe, w.seed, level)
-    if level > 1 and study.recipes[w.recipe]["iterative"]:
-        found |= mask_input(w.task, w.recipe, w.seed, level - 1)
-    return found
+    return counted(addresses.prune_inputs(w.task, w.recipe, recipe_of(w), w.seed, int(w.level)))
 
 
 def level_input(w):
-    level = int(w.level)
-    if w.recipe in CONTINUED:
-        found = trained_input(w.task, w.recipe, w.seed, level)
-        found["start"], found["start_said"] = found.pop("weights"), found.pop("weights_said")
-    else:
-        found = rewind_input(w.task, w.recipe, w.seed)
-    return found | mask_input(w.task, w.recipe, w.seed, level) | data_input(w.task)
+    made = addresses.level_inputs(w.task, w.recipe, recipe_of(w), w.seed, int(w.level))
+    return run_input(w) | counted(made)
+
+
+def kept_input(w):
+    """The weights of a training while they are there or when it is still to come, else what it was made from."""
+    run = addresses.lineage(w.task, w.recipe, w.seed, w.level)
+    metrics, trained = file(run, "metrics"), file(run, "trained")
+    if Path(trained).exists() or not Path(metrics).exists():
+        return {"metrics": metrics, "trained": ancient(trained)}
+    return {"metrics": metrics, **level_input(w)}
 
 
 def ticket_input(w):
-    found = rewind_input(w.source, w.recipe, w.seed)
-    return found | mask_input(w.source, w.recipe, w.seed, int(w.level)) | data_input(w.task)
+    made = addresses.ticket_inputs(w.source, w.recipe, recipe_of(w), w.seed, int(w.level))
+    return run_input(w) | counted(made)
+
+
+def settings_of(w, level=0, ticket="dense", **more):
+    """`params` of a training: all that decides its result."""
+    copy = copy_number(getattr(w, "copy_", ""))
+    return training_settings(study.tasks[w.task], int(w.seed), int(level), ticket, copy, **more)
 
 
 def figure_curves(w):
@@ -115,22 +124,22 @@ def figure_curves(w):
     figure = study.figures[w.figure]
     if figure["kind"] != "learning":
         return []
-    return [f"{run}/curve.csv" for run in study.runs(figure["curves"], figure["levels"])]
+    return [file(run, "curve") for run in study.runs(figure["curves"], figure["levels"])]
 
 
 def figure_paths():
     return [
-        f"results/figures/{study.name}/{name}.{suffix}" for name in study.figures for suffix in ("svg", "png")
+        addresses.figure(study.name, name, suffix) for name in study.figures for suffix in (".svg", ".png")
     ]
+
+
+def table_paths():
+    return list(TABLES.values())
 
 
 def weight_paths():
     """The final weights of every level of the study's lineages, if it keeps them."""
     if not study.keep_weights:
         return []
-    own = [name for name, curve in study.curves.items() if curve.own]
-    return [f"{run}/weights.safetensors" for run in study.runs(own)]
-
-
-def table_paths():
-    return [f"results/tables/{study.name}/{name}.csv" for name in ("runs", "summary", "transfer", "layers")]
+    own = [name for name, curve in study.curves.items() if curve.own and not curve.copy]
+    return [file(run, "weights") for run in study.runs(own)]

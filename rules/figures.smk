@@ -1,22 +1,19 @@
 rule figure:
     """One figure of a study, as SVG and PNG, from its tables."""
     input:
-        runs=f"results/tables/{study.name}/runs.csv",
-        summary=f"results/tables/{study.name}/summary.csv",
-        transfer=f"results/tables/{study.name}/transfer.csv",
-        layers=f"results/tables/{study.name}/layers.csv",
+        **TABLES,
         curves=figure_curves,
     output:
         svg=report(
-            f"results/figures/{study.name}/{{figure}}.svg",
+            addresses.figure(study.name, "{figure}", ".svg"),
             caption="../report/figure.rst",
             category=study.name,
             subcategory="figures",
             labels={"figure": "{figure}"},
         ),
-        png=f"results/figures/{study.name}/{{figure}}.png",
+        png=addresses.figure(study.name, "{figure}", ".png"),
     log:
-        f"results/logs/figures/{study.name}/{{figure}}.log",
+        addresses.log(addresses.figure(study.name, "{figure}")),
     wildcard_constraints:
         figure=one_of(study.figures),
     conda:

@@ -3,19 +3,13 @@ rule prune:
     input:
         unpack(prune_input),
     output:
-        mask="results/lineage/{task}/{recipe}/seed{seed}/level{level}/mask.npz",
-        report="results/lineage/{task}/{recipe}/seed{seed}/level{level}/pruning.json",
+        **files(LEVEL, "mask", "pruning"),
     log:
-        "results/logs/prune/{task}/{recipe}/seed{seed}/level{level}.log",
+        addresses.log(f"{LEVEL}/prune"),
     priority: 1
     conda:
         "../envs/prune.yaml"
     params:
-        settings=lambda w: {
-            "version": RESULTS_VERSION,
-            "pruning": pruning_of(study.recipes[w.recipe]),
-            "seed": int(w.seed),
-            "level": int(w.level),
-        },
+        settings=lambda w: pruning_settings(w.task, w.recipe, recipe_of(w), int(w.seed), int(w.level)),
     script:
         "../workflow_scripts/prune.py"

@@ -1,20 +1,20 @@
 rule tables:
     """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer."""
     input:
-        runs=[f"{run}/metrics.json" for run in study.runs(study.curves)],
+        runs=[file(run, "metrics") for run in study.runs(study.curves)],
         masks=study.next_masks(),
     output:
-        runs=f"results/tables/{study.name}/runs.csv",
+        runs=TABLES["runs"],
         summary=report(
-            f"results/tables/{study.name}/summary.csv",
+            TABLES["summary"],
             caption="../report/summary.rst",
             category=study.name,
             subcategory="tables",
         ),
-        transfer=f"results/tables/{study.name}/transfer.csv",
-        layers=f"results/tables/{study.name}/layers.csv",
+        transfer=TABLES["transfer"],
+        layers=TABLES["layers"],
     log:
-        f"results/logs/tables/{study.name}.log",
+        addresses.log(addresses.tables(study.name)),
     conda:
         "../envs/plot.yaml"
     params:

@@ -3,26 +3,19 @@ rule train_ticket:
     input:
         unpack(ticket_input),
     output:
-        metrics="results/ticket/{task}/{source}/{recipe}/{ticket}/seed{seed}/level{level}/metrics.json",
-        curve="results/ticket/{task}/{source}/{recipe}/{ticket}/seed{seed}/level{level}/curve.csv",
+        **files(TICKET, *RUN),
     log:
-        "results/logs/ticket/{task}/{source}/{recipe}/{ticket}/seed{seed}/level{level}.log",
+        addresses.log(TICKET),
     benchmark:
-        "results/benchmarks/ticket/{task}/{source}/{recipe}/{ticket}/seed{seed}/level{level}.tsv"
+        addresses.benchmark(TICKET)
     conda:
         "../envs/train.yaml"
-    threads: lambda w: study.resources[w.task]["threads"]
+    threads: cores
     resources:
         **asks(),
     params:
-        settings=lambda w: training_settings(
-            study.tasks[w.task],
-            int(w.seed),
-            int(w.level),
-            w.ticket,
-            source=w.source,
-            recipe=w.recipe,
-            rewind=study.recipes[w.recipe]["rewind"],
+        settings=lambda w: settings_of(
+            w, w.level, w.ticket, source=w.source, recipe=w.recipe, rewind=recipe_of(w)["rewind"]
         ),
     script:
         "../workflow_scripts/train_ticket.py"
@@ -31,24 +24,21 @@ rule train_ticket:
 rule train_random:
     """The random ticket of a target, shared by all sources and by all recipes of one ladder."""
     input:
-        unpack(lambda w: data_input(w.task)),
+        unpack(run_input),
     output:
-        metrics="results/random/{task}/{ladder}/seed{seed}/level{level}/metrics.json",
-        curve="results/random/{task}/{ladder}/seed{seed}/level{level}/curve.csv",
+        **files(RANDOM, *RUN),
     log:
-        "results/logs/random/{task}/{ladder}/seed{seed}/level{level}.log",
+        addresses.log(RANDOM),
     benchmark:
-        "results/benchmarks/random/{task}/{ladder}/seed{seed}/level{level}.tsv"
+        addresses.benchmark(RANDOM)
     wildcard_constraints:
         ladder=one_of(LADDERS),
     conda:
         "../envs/train.yaml"
-    threads: lambda w: study.resources[w.task]["threads"]
+    threads: cores
     resources:
         **asks(),
     params:
-        settings=lambda w: training_settings(
-            study.tasks[w.task], int(w.seed), int(w.level), "random", pruning=LADDERS[w.ladder]
-        ),
+        settings=lambda w: settings_of(w, w.level, "random", pruning=LADDERS[w.ladder]),
     script:
         "../workflow_scripts/train_random.py"

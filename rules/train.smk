@@ -1,35 +1,41 @@
-for _task in study.tasks:
+rule initialise:
+    """The network of a task and seed before any training."""
+    output:
+        **files(addresses.dense("{task}", "{seed}"), "init", "init_record"),
+    log:
+        addresses.log(f"{addresses.dense('{task}', '{seed}')}/init"),
+    priority: 1
+    conda:
+        "../envs/train.yaml"
+    threads: cores
+    resources:
+        **asks(),
+    params:
+        settings=settings_of,
+    script:
+        "../workflow_scripts/initialise.py"
 
-    rule:
-        """The dense run of a task and seed: level 0 of all its lineages, and their rewind points."""
-        name:
-            f"train_dense_{_task}"
-        input:
-            **data_input(_task),
-        output:
-            init=f"results/dense/{_task}/seed{{seed}}/init.safetensors",
-            weights=f"results/dense/{_task}/seed{{seed}}/weights.safetensors",
-            metrics=f"results/dense/{_task}/seed{{seed}}/metrics.json",
-            curve=f"results/dense/{_task}/seed{{seed}}/curve.csv",
-            points=[
-                f"results/dense/{_task}/seed{{seed}}/{point}{kind}.safetensors"
-                for point in study.tasks[_task]["rewind_points"]
-                for kind in ("", ".optimizer")
-            ],
-        log:
-            f"results/logs/dense/{_task}/seed{{seed}}.log",
-        benchmark:
-            f"results/benchmarks/dense/{_task}/seed{{seed}}.tsv"
-        priority: 1  # the chain of a lineage is what a study waits for
-        conda:
-            "../envs/train.yaml"
-        threads: study.resources[_task]["threads"]
-        resources:
-            **asks(_task),
-        params:
-            settings=lambda w, task=study.tasks[_task]: training_settings(task, int(w.seed), 0, "dense"),
-        script:
-            "../workflow_scripts/train_dense.py"
+
+rule train_dense:
+    """The dense run of a task and seed: level 0 of all its lineages, and their rewind points."""
+    input:
+        unpack(dense_input),
+    output:
+        **files(DENSE, "weights", "rewind", *RUN),
+    log:
+        addresses.log(DENSE),
+    benchmark:
+        addresses.benchmark(DENSE)
+    priority: 1  # the chain of a lineage is what a study waits for
+    conda:
+        "../envs/train.yaml"
+    threads: cores
+    resources:
+        **asks(),
+    params:
+        settings=settings_of,
+    script:
+        "../workflow_scripts/train_dense.py"
 
 
 rule train_level:
@@ -37,38 +43,64 @@ rule train_level:
     input:
         unpack(level_input),
     output:
-        weights=temp("results/lineage/{task}/{recipe}/seed{seed}/level{level}/weights.safetensors"),
-        metrics="results/lineage/{task}/{recipe}/seed{seed}/level{level}/metrics.json",
-        curve="results/lineage/{task}/{recipe}/seed{seed}/level{level}/curve.csv",
+        trained=temp(file(COPY, "trained")),
+        **files(COPY, *RUN),
     log:
-        "results/logs/lineage/{task}/{recipe}/seed{seed}/level{level}.log",
+        addresses.log(COPY),
     benchmark:
-        "results/benchmarks/lineage/{task}/{recipe}/seed{seed}/level{level}.tsv"
-    wildcard_constraints:
-        recipe=one_of(set(study.recipes) - set(KEPT)),
+        addresses.benchmark(COPY)
     priority: 1
     conda:
         "../envs/train.yaml"
-    threads: lambda w: study.resources[w.task]["threads"]
+    threads: cores
     resources:
         **asks(),
     params:
-        settings=lambda w: training_settings(
-            study.tasks[w.task],
-            int(w.seed),
-            int(w.level),
-            "winning",
-            recipe=w.recipe,
-            rewind=study.recipes[w.recipe]["rewind"],
+        settings=lambda w: settings_of(
+            w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]
         ),
     script:
         "../workflow_scripts/train_level.py"
 
 
-use rule train_level as train_level_kept with:
+rule keep_weights:
+    """The final weights of a level, where they are asked for: those just trained, or trained again if they are gone."""
+    input:
+        unpack(kept_input),
     output:
-        weights="results/lineage/{task}/{recipe}/seed{seed}/level{level}/weights.safetensors",
-        metrics="results/lineage/{task}/{recipe}/seed{seed}/level{level}/metrics.json",
-        curve="results/lineage/{task}/{recipe}/seed{seed}/level{level}/curve.csv",
-    wildcard_constraints:
-        recipe=one_of(KEPT),
+        **files(LEVEL, "weights"),
+    log:
+        addresses.log(f"{LEVEL}/weights"),
+    priority: 2  # before the weights just trained are gone
+    conda:
+        "../envs/train.yaml"
+    threads: cores
+    resources:
+        **asks(),
+    params:
+        settings=lambda w: settings_of(
+            w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]
+        ),
+    script:
+        "../workflow_scripts/keep_weights.py"
+
+
+rule keep_optimizer:
+    """The optimizer's state at the rewind points of a dense run, where a recipe reads it: the run, trained again."""
+    input:
+        unpack(dense_input),
+        metrics=file(addresses.dense("{task}", "{seed}"), "metrics"),
+    output:
+        **files(addresses.dense("{task}", "{seed}"), "optimizer"),
+    log:
+        addresses.log(f"{addresses.dense('{task}', '{seed}')}/optimizer"),
+    priority: 1
+    conda:
+        "../envs/train.yaml"
+    threads: cores
+    resources:
+        **asks(),
+    params:
+        settings=settings_of,
+    script:
+        "../workflow_scripts/keep_optimizer.py"

@@ -10,15 +10,15 @@ import torch
 import yaml
 from conftest import REPO
 from lottery import a2c, checkpoints, games, masks, stages, tickets
-from lottery.actor_critic import ActorCritic
-from lottery.actor_critic_torch import TorchActorCritic
+from lottery.tasks.a2c.learner import ActorCritic
+from lottery.tasks.a2c.torch_learner import TorchActorCritic
 from lottery.config import read_tasks
 from lottery.errors import InputError
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
+from lottery.seeds import seed_for
 from lottery.study import read_study, training_settings
-from lottery.tasks import Run
+from lottery.runs import Run
 from lottery.tasks import a2c as family
 from lottery.weights import load_arrays
 
@@ -54,7 +54,7 @@ def run(tmp_path):
     """Make a run of a task: run(task, level=6, seed=1, ...)."""
 
     def make(task, level=0, seed=1, **more):
-        start, mask = family.initialise(task, stream(seed, "init")), None
+        start, mask = family.initialise(task, seed_for(seed, "init")), None
         if level:
             mask, start = tickets.random_ticket(ALL, level, start, np.random.default_rng(0))
         checkpoint = tmp_path / f"{seed}-{level}.safetensors"
@@ -434,7 +434,7 @@ def test_a_study_of_a_game_that_cannot_be_played_is_refused(tmp_path):
 
 def test_figures_4_and_6_of_playing_the_lottery_are_planned(tasks):
     """papers.md, part 4: 729 trainings with shared runs; the kept-mask control adds 180."""
-    from lottery.config import read_yaml
+    from lottery.schemas import read_yaml
 
     study = read_study(read_yaml(REPO / "config/studies/classic-control.yaml"), REPO / "config")
     kept = [name for name in study.curves if name.endswith("kept-fresh")]

@@ -14,7 +14,7 @@ from lottery import plugins
 from lottery.datasets import cifar100_slice
 from lottery.datasets.mnist import load_idx
 from lottery.errors import DamagedFile, InputError
-from lottery.preparation import describe, prepare
+from lottery.data.images import describe, prepare
 from lottery.weights import load_arrays
 
 REAL = Path(os.environ.get("LOTTERY_DATA", "data"))

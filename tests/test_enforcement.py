@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from lottery.enforcement import masked_step
+from lottery.training.enforcement import masked_step
 from torch import nn
 from torch.nn import functional as F
 

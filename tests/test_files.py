@@ -8,7 +8,8 @@ import signal
 import numpy as np
 import pytest
 from lottery import checkpoints, masks, weights
-from lottery.checkpoints import STOPPED, Checkpoint
+from lottery.stopping import STOPPED
+from lottery.training.checkpoints import Checkpoint
 from lottery.errors import DamagedFile
 from lottery.files import replacing, write_json
 from lottery.weights import Network

@@ -5,8 +5,9 @@ import pytest
 from lottery import checkpoints, masks, tickets, training
 from lottery.pruning import Pruning, prune
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
-from lottery.tasks import Run, supervised
+from lottery.seeds import seed_for
+from lottery.runs import Run
+from lottery.tasks import supervised
 from lottery.weights import save_arrays
 
 PRUNING = Pruning(output=False)
@@ -46,7 +47,7 @@ def test_twenty_steps_at_full_size(model, tasks, tmp_path, monkeypatch):
     data = {name: images(tmp_path / name, classes) for name, classes in (("cifar10", 10), ("cifar100", 100))}
     checkpoint = tmp_path / "checkpoint.safetensors"
 
-    start = supervised.initialise(source, stream(1, "init"))
+    start = supervised.initialise(source, seed_for(1, "init"))
     dense = Run(start, None, 1, Rewind(), checkpoint, "dense", data["cifar10"], rewind_points=("step5",))
     trained = training.train(source, dense)
     assert trained.metrics["steps"] == 20 and trained.status == "ok"
@@ -62,7 +63,7 @@ def test_twenty_steps_at_full_size(model, tasks, tmp_path, monkeypatch):
     rewound = trained.rewound["step5"][0]
     mask = prune(PRUNING, 1, trained.network, start, None, seed=1)
     assert masks.kept(mask) == round(masks.prunable(mask) * 0.8)
-    fresh = supervised.initialise(target, stream(1, "fresh", 1))
+    fresh = supervised.initialise(target, seed_for(1, "fresh", 1))
     mask, ticket = tickets.ticket("winning", mask, rewound, fresh, np.random.default_rng(0), transfer=True)
     carried = training.train(target, Run(ticket, mask, 1, Rewind(), checkpoint, "carried", data["cifar100"]))
     assert carried.metrics["steps"] == 20 and carried.network.tensors[fresh.output[0]].shape[0] == 100

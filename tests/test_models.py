@@ -3,7 +3,7 @@
 import pytest
 import torch
 from lottery import plugins
-from lottery.networks import to_network
+from lottery.training.modules import to_network
 from lottery.pruning import Pruning, prunable_tensors
 
 MODELS = [  # model, options, shape, classes, parameters

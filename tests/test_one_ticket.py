@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 from conftest import REPO
-from lottery.config import read_yaml
+from lottery.schemas import read_yaml
 from lottery.planning import trainings
 from lottery.study import read_study
 

@@ -15,8 +15,9 @@ from lottery import masks, parallel, tickets, training, weights
 from lottery.errors import InputError
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
-from lottery.tasks import Run, supervised
+from lottery.seeds import seed_for
+from lottery.runs import Run
+from lottery.tasks import supervised
 
 CHANGES = {"clip_norm": 1.0, "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}}
 
@@ -26,7 +27,7 @@ def made(tiny, digits, tmp_path):
     def make(**changes):
         task = tiny(**CHANGES, **changes)
         mask, start = tickets.random_ticket(
-            Pruning(), 6, supervised.initialise(task, stream(1, "init")), np.random.default_rng(0)
+            Pruning(), 6, supervised.initialise(task, seed_for(1, "init")), np.random.default_rng(0)
         )
         checkpoint = tmp_path / "checkpoint.safetensors"
         return task, Run(start, mask, 1, Rewind(), checkpoint, "test", digits, rewind_points=("epoch1",))
@@ -62,7 +63,7 @@ import json, sys
 from pathlib import Path
 from lottery import masks, training, weights
 from lottery.rewinding import Rewind
-from lottery.tasks import Run
+from lottery.runs import Run
 if __name__ == "__main__":
     folder, task = Path(sys.argv[1]), json.loads(sys.argv[2])
     start, mask = weights.load(folder / "start.safetensors")[0], masks.load(folder / "mask.npz")[0]

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import REPO
 from lottery import planning
-from lottery.config import read_yaml
+from lottery.schemas import read_yaml
 from lottery.planning import Planned, Record
 from lottery.study import read_study
 

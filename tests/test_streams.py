@@ -8,13 +8,14 @@ import pytest
 import torch
 from conftest import TINY
 from lottery import batches, checkpoints, streams, tickets, training
-from lottery.batches import Share
+from lottery.training.ranks import Share
 from lottery.errors import InputError
-from lottery.preparation import prepare
+from lottery.data.images import prepare
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
-from lottery.tasks import Run, supervised
+from lottery.seeds import seed_for
+from lottery.runs import Run
+from lottery.tasks import supervised
 
 MANY = {"name": "flowers", "of": "image-folder", "streamed": True, "shape": [3, 32, 32]}
 MANY |= {"classes": 2, "train": 10, "test": 4}
@@ -45,7 +46,7 @@ def run(tmp_path, monkeypatch):
     official_files.image_folder(tmp_path)
     monkeypatch.setenv("LOTTERY_DATA", str(tmp_path))
     prepare(MANY, tmp_path, tmp_path / "flowers.safetensors")
-    start = supervised.initialise(TASK, stream(1, "init"))
+    start = supervised.initialise(TASK, seed_for(1, "init"))
     mask, start = tickets.random_ticket(Pruning(), 3, start, np.random.default_rng(0))
     data = tmp_path / "flowers.safetensors"
     return Run(start, mask, 1, Rewind(), tmp_path / "checkpoint.safetensors", "test", data)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from lottery import batches, checkpoints, masks, tickets, training
-from lottery.enforcement import masked_step
-from lottery.preparation import selected, splits
+from lottery.training.enforcement import masked_step
+from lottery.data.images import selected, splits
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
-from lottery.seeds import stream
-from lottery.tasks import Run, supervised
+from lottery.seeds import seed_for
+from lottery.runs import Run
+from lottery.tasks import supervised
 from lottery.weights import load_arrays
 
 
@@ -21,7 +22,7 @@ def run(tiny, digits, tmp_path):
     """Make a run of a task: run(task, level=6, seed=1, ...)."""
 
     def make(task, level=0, seed=1, **more):
-        start, mask = supervised.initialise(task, stream(seed, "init")), None
+        start, mask = supervised.initialise(task, seed_for(seed, "init")), None
         if level:
             mask, start = tickets.random_ticket(Pruning(), level, start, np.random.default_rng(0))
         values = {"rewind": Rewind(), "checkpoint": tmp_path / "checkpoint.safetensors", **more}
@@ -111,8 +112,8 @@ def test_batches_are_one_seeded_permutation_an_epoch():
 
 def test_streams_are_separate():
     names = ["init", "fresh", "order", "dropout", "permutation", "tie-break"]
-    assert len({stream(seed, name) for seed in (1, 2, 3) for name in names}) == 18
-    assert stream(1, "order", 2) != stream(1, "order", 12) != stream(11, "order", 2)
+    assert len({seed_for(seed, name) for seed in (1, 2, 3) for name in names}) == 18
+    assert seed_for(1, "order", 2) != seed_for(1, "order", 12) != seed_for(11, "order", 2)
 
 
 def test_the_schedule_warms_up_steps_down_and_is_taken_from_where_the_recipe_says(tiny):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lottery import planning
-from lottery.config import read_yaml
+from lottery.schemas import read_yaml
 from lottery.errors import InputError
 from lottery.planning import Planned
 from lottery.study import Study, read_study

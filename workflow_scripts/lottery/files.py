@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,69 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+SEAL = "seal.json"
+
+
+@contextmanager
+def replacing_folder(path: str | Path, header: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield an empty folder beside `path` to put files into; on success it is sealed with a header and their
+    checksums, and replaces `path`. A kill in between leaves the old one or the new one, and `sealed` finds
+    it."""
+    path = Path(path)
+    part, old = path.with_name(f".{path.name}.{os.getpid()}.part"), _replaced(path)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        written = {str(file.relative_to(part)): digest_of(file) for file in _within(part)}
+        write_json(part / SEAL, {**header, "files": written})
+        for file in _within(part):
+            with open(file, "rb") as each:
+                os.fsync(each.fileno())
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(path, old)
+        os.rename(part, path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def sealed(path: str | Path) -> dict[str, Any]:
+    """The header of a folder that `replacing_folder` wrote. Raises DamagedFile unless its files are all there
+    and as they were written."""
+    path = Path(path)
+    if not path.exists() and _replaced(path).exists():
+        os.rename(_replaced(path), path)  # killed between two renames
+    try:
+        header: dict[str, Any] = json.loads((path / SEAL).read_text())
+    except FileNotFoundError:
+        raise DamagedFile(path, "is missing or has no seal") from None
+    except ValueError as error:
+        raise DamagedFile(path / SEAL, f"is damaged ({error})") from None
+    found = {str(file.relative_to(path)) for file in _within(path)} - {SEAL}
+    for name, digest in header["files"].items():
+        if name not in found or digest_of(path / name) != digest:
+            raise DamagedFile(path / name, "is damaged" if name in found else "is missing")
+    if extra := found - header["files"].keys():
+        raise DamagedFile(path / min(extra), "does not belong here")
+    return header
+
+
+def _replaced(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _within(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import plugins
-from .stages import prune, run, train_dense, train_level
-from .study import dense, lineage, pruning_of, training_settings
+from . import addresses, data, runs, stages
+from .addresses import dense, files, lineage
+from .study import pruning_settings, training_settings
+
+RUN = ("metrics", "curve", "provenance")
 
 
 def find_tickets(
@@ -19,33 +21,30 @@ def find_tickets(
     """Find the winning tickets of levels 1 to `levels`; files go where the workflow would put them.
 
     root: folder of `results/`, in which the task's data set is prepared; name: the recipe's.
-    For iterative recipes that rewind to a point of the dense run.
+    For recipes that rewind to a point of the dense run, with a fresh optimizer.
     """
-    start = root / dense(task["name"], seed)
-    point = start / f"{recipe['rewind']['weights']}.safetensors"
-    data = plugins.find("tasks", task["family"]).data(task)
-    inputs = {"data": str(root / f"results/data/{data}.safetensors")} if data else {}
+    source, process = task["name"], runs.Process()
 
-    run(
-        train_dense(
-            training_settings(task, seed, 0, "dense"), inputs, _outputs(start, init="init.safetensors")
-        )
-    )
-    trained, began = start, start / "init.safetensors"
-    mask: dict[str, str] = {}
+    def at(paths: Mapping[str, str]) -> dict[str, str]:
+        return {key: str(root / path) for key, path in paths.items()}
+
+    given = at(_data(task) | {"chance": addresses.chance(source)})
+    start, settings = at(addresses.init_inputs(source, seed)), training_settings(task, seed, 0, "dense")
+    stages.chance(settings, given, given, process)
+    stages.initialise(settings, {}, start, process)
+    outputs = at(files(dense(source, seed), "weights", "rewind", *RUN))
+    stages.run(stages.train_dense(settings, given | start, outputs, process))
     for level in range(1, levels + 1):
-        folder = root / lineage(task["name"], name, seed, level)
-        prune(
-            {"pruning": pruning_of(recipe), "seed": seed, "level": level},
-            {"weights": str(trained / "weights.safetensors"), "start": str(began), **mask},
-            {"mask": str(folder / "mask.npz"), "report": str(folder / "pruning.json")},
-        )
-        mask = {"mask": str(folder / "mask.npz")}
+        inputs = at(addresses.prune_inputs(source, name, recipe, seed, level))
+        outputs = at(files(lineage(source, name, seed, level), "mask", "pruning"))
+        stages.prune(pruning_settings(source, name, recipe, seed, level), inputs, outputs)
+
         settings = training_settings(task, seed, level, "winning", recipe=name, rewind=recipe["rewind"])
-        run(train_level(settings, {"start": str(point), **mask, **inputs}, _outputs(folder)))
-        trained, began = folder, point
+        inputs = at(addresses.level_inputs(source, name, recipe, seed, level))
+        outputs = at(files(lineage(source, name, seed, level), "trained", *RUN))
+        stages.run(stages.train_level(settings, given | inputs, outputs, process))
 
 
-def _outputs(folder: Path, **more: str) -> dict[str, str]:
-    names = {"weights": "weights.safetensors", "metrics": "metrics.json", "curve": "curve.csv", **more}
-    return {key: str(folder / name) for key, name in names.items()}
+def _data(task: Mapping[str, Any]) -> dict[str, str]:
+    dataset = runs.family(task["family"]).dataset(task)
+    return addresses.data_inputs(dataset, data.kind_of(task["dataset"]).SUFFIX if dataset else "")

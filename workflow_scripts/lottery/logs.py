@@ -1,12 +1,41 @@
-"""Run one stage of a job with its output in the job's log, and turn errors into an exit status."""
+"""Where a job starts: its environment, its log, and its exit status."""
 
+import math
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import InputError
+from .runs import Process
+from .stopping import listen
+
+
+def surroundings() -> dict[str, Any]:
+    """What the environment says of a process that trains, as plain values. Raises InputError."""
+    return {
+        "data_root": os.environ.get("LOTTERY_DATA", "data"),
+        "save_every": 60 * _number("LOTTERY_CHECKPOINT_MINUTES", "5"),
+        "ranks": int(_number("LOTTERY_RANKS", "0")) or None,
+    }
+
+
+def _number(variable: str, default: str) -> float:
+    text = os.environ.get(variable, default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise InputError(f"{variable}: found '{text}', allowed: a number that is not negative")
+    return number
+
+
+def process(said: Mapping[str, Any]) -> Process:
+    """This process, as a training knows it; from now on SIGTERM and SIGUSR2 are a wish to stop."""
+    return Process(**{**said, "data_root": Path(said["data_root"])}, stop=listen())
 
 
 def perform(function: Callable[..., None], **arguments: Any) -> int:
@@ -29,3 +58,12 @@ def run_logged(log: str, function: Callable[..., None], **arguments: Any) -> NoR
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.exit(perform(function, **arguments))
+
+
+def run_here(log: str, stage: Callable[..., None], **arguments: Any) -> NoReturn:
+    """Run a stage that trains nothing in this process, with its output in `log`, and exit with its status."""
+
+    def run() -> None:
+        stage(**arguments, process=Process(data_root=Path(surroundings()["data_root"])))
+
+    run_logged(log, run)

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from statistics import mean
 
-from . import plugins
-from .seeds import stream
-from .study import Curve, Study, dense, lineage
+from . import addresses, runs
+from .addresses import FILES, dense, lineage, origin
+from .seeds import seed_for
+from .study import Curve, Study
 from .tickets import RANDOM
 
 JOB_SECONDS = 2.0  # what a training costs beside itself, measured in benchmarks/workflow.py
@@ -32,7 +33,7 @@ def trainings(study: Study) -> dict[str, Planned]:
     found: dict[str, Planned] = {}
 
     def add(run: str, task: str, after: str | None) -> None:
-        found[run] = Planned(run, task, run.split("/")[1], after)
+        found[run] = Planned(run, task, addresses.kind(run), after)
 
     for curve in study.curves.values():
         for seed in study.seeds:
@@ -41,9 +42,10 @@ def trainings(study: Study) -> dict[str, Planned]:
                 for level in _lineage_levels(study, curve):
                     run = lineage(curve.source, curve.recipe, seed, level)
                     add(run, curve.source, _trained_before(study, curve, seed, level))
-            if not curve.own:
+            if curve.copy or not curve.own:
                 for level in curve.levels:
-                    before = None if curve.ticket == RANDOM else _trained_before(study, curve, seed, level)
+                    alone = curve.ticket == RANDOM or level == 0
+                    before = None if alone else _trained_before(study, curve, seed, level)
                     add(curve.run(seed, level), curve.task, before)
     return found
 
@@ -52,14 +54,12 @@ def _lineage_levels(study: Study, curve: Curve) -> Iterable[int]:
     """The levels of its lineage that a curve needs trained."""
     if study.recipes[curve.recipe]["iterative"]:
         return range(1, max(curve.levels) + 1)
-    return [level for level in curve.levels if level > 0 and curve.own]
+    return [level for level in curve.levels if level > 0 and curve.own and not curve.copy]
 
 
 def _trained_before(study: Study, curve: Curve, seed: int, level: int) -> str:
     """The training that a level's mask is pruned from."""
-    if level == 1 or not study.recipes[curve.recipe]["iterative"]:
-        return dense(curve.source, seed)
-    return lineage(curve.source, curve.recipe, seed, level - 1)
+    return origin(curve.source, curve.recipe, study.recipes[curve.recipe], seed, level).trained
 
 
 def asked_for(study: Study) -> int:
@@ -80,11 +80,10 @@ class Record:
 def records(results: Path) -> list[Record]:
     """Of all finished trainings."""
     found = []
-    for path in results.glob("*/**/metrics.json"):
-        said = json.loads(path.read_text())
-        kind = path.relative_to(results).parts[0]
+    for path in results.glob(f"*/**/{FILES['provenance']}"):
+        kind, task = path.relative_to(results).parts[:2]
         size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
-        found.append(Record(said["task"], kind, said["provenance"]["seconds"], size))
+        found.append(Record(task, kind, json.loads(path.read_text())["seconds"], size))
     return found
 
 
@@ -119,15 +118,15 @@ class Costs:
         if known:
             return round(mean(record.size for record in known))
         weights = 4 * _parameters(json.dumps(self.study.tasks[one.task]))
-        if one.kind == "dense":  # init, the end, and each rewind point with the optimizer's state
-            return weights * (2 + 3 * len(self.study.tasks[one.task]["rewind_points"]))
+        if one.kind == "dense":  # init, the end, and each rewind point
+            return weights * (2 + len(self.study.tasks[one.task]["rewind_points"]))
         return weights // 32 if one.kind == "lineage" else 0  # a mask has a bit for a weight
 
 
 @cache
 def _parameters(task: str) -> int:
     entry = json.loads(task)
-    network = plugins.find("tasks", entry["family"]).initialise(entry, stream(1, "init"))
+    network = runs.family(entry["family"]).initialise(entry, seed_for(1, "init"))
     return int(network.parameters)
 
 

@@ -1,11 +1,11 @@
-"""What a training asks of a cluster: `config/resources.yaml`, by family and by task."""
+"""What a training asks of a cluster: its family's needs, and `config/resources.yaml` over them."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from . import plugins
-from .config import Entry, lookup, read_yaml, validate
+from . import plugins, runs
+from .schemas import Entry, lookup, read_yaml, validate
 
 ASKED = ("gpu", "mem_mb", "runtime", "pack")
 TEXTS = ("slurm_partition", "slurm_account", "qos", "constraint", "gpu_model", "slurm_extra")
@@ -22,7 +22,7 @@ def read_resources(path: Path, schema: Path, tasks: Mapping[str, Entry]) -> dict
     found = {}
     for name, task in tasks.items():
         own = [entry for pattern, entry in asked["tasks"].items() if fnmatchcase(name, pattern)]
-        found[name] = dict.fromkeys(TEXTS, "") | asked["all"]
+        found[name] = dict.fromkeys(TEXTS, "") | asked["all"] | runs.family(task["family"]).RESOURCES
         for entry in (asked["families"].get(task["family"], {}), *own):
             found[name] |= entry
     return found

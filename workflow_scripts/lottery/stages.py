@@ -8,20 +8,24 @@ writes its files. `run` runs one, or several side by side.
 """
 
 import json
+import shutil
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, masks, plugins, tickets, weights
-from .files import checksum, write_json
+from . import masks, runs, tickets, weights
+from .addresses import FILES
+from .data import kind_of
+from .errors import InputError
+from .files import checksum, replacing, write_json
 from .masks import Mask
-from .preparation import prepare
 from .provenance import provenance, write_curve
 from .pruning import Pruning, movement
 from .pruning import prune as prune_network
 from .rewinding import Rewind
-from .seeds import generator, stream
-from .tasks import Run, Trained
+from .runs import Arrays, Process, Run, Trained
+from .seeds import generator, seed_for
+from .training import checkpoints
 from .weights import Network
 
 Paths = Mapping[str, str]
@@ -37,7 +41,7 @@ def run(*stages: Training) -> None:
             groups.setdefault(json.dumps(asked[0], sort_keys=True), []).append((stage, *asked))
     for group in groups.values():
         task = group[0][1]
-        results = plugins.find("tasks", task["family"]).train(task, [one for _, _, one in group])
+        results = runs.family(task["family"]).train(task, [one for _, _, one in group])
         for (stage, _, _), trained in zip(group, results, strict=True):
             _go_on(stage, trained)
 
@@ -50,138 +54,198 @@ def _go_on(stage: Training, trained: Trained | None) -> tuple[Settings, Run] | N
         return None
 
 
-def train_dense(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
-    """Level 0: train the whole network; keep `init`, each rewind point and the final weights."""
-    task, seed = settings["task"], settings["seed"]
-    family = plugins.find("tasks", task["family"])
-    start = family.initialise(task, stream(seed, "init"))
-    trained = yield from _train(
-        settings, inputs, outputs, start, None, rewind_points=tuple(task["rewind_points"])
-    )
+def prepare_data(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
+    """A data set from the data root, verified, in one file or folder; its checksum beside it."""
+    kind, path = kind_of(settings["dataset"]), Path(outputs["data"])
+    kind.prepare(settings["dataset"], process.data_root, path)
+    write_json(outputs["record"], {"dataset": settings["dataset"], "sha256": kind.verify(path)})
+
+
+def chance(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
+    """What a network of the task reaches that learned nothing."""
+    task = settings["task"]
+    family, data = runs.family(task["family"]), Path(inputs["data"]) if "data" in inputs else None
+    write_json(outputs["chance"], {"metric": family.METRIC, "value": family.chance(task, data)})
+
+
+def initialise(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
+    """The network of a task and seed before any training."""
+    start = _drawn(settings["task"], seed_for(settings["seed"], "init"))
+    weights.save(outputs["init"], start)
+    write_json(outputs["init_record"], {"weights_sha256": checksum(start.tensors)})
+
+
+def train_dense(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
+    """Level 0: train the whole network; keep its weights at each rewind point and at the end."""
+    start, _ = weights.load(inputs["init"])
+    points = tuple(settings["task"]["rewind_points"])
+    trained = yield from _train(settings, inputs, outputs, process, start, None, rewind_points=points)
     reached = {"status": trained.status, "reason": trained.reason}
-    weights.save(outputs["init"], start, **reached)
-    folder = Path(outputs["init"]).parent
-    for point, (network, optimizer) in trained.rewound.items():
-        weights.save(folder / f"{point}.safetensors", network, **reached)
-        weights.save_arrays(folder / f"{point}.optimizer.safetensors", optimizer, reached)
+    rewound = {point: network for point, (network, _) in trained.rewound.items()}
+    weights.save_points(outputs["rewind"], rewound, like=start, **reached)
     weights.save(outputs["weights"], trained.network, **reached)
-    _record(settings, outputs, None, trained)
+    _record(settings, inputs, outputs, None, trained)
 
 
-def prepare_data(settings: Settings, root: str, outputs: Paths) -> None:
-    """A data set from the data root, verified, in one file; its checksum beside it."""
-    sha256 = prepare(settings["dataset"], Path(root), Path(outputs["data"]))
-    write_json(outputs["said"], {"dataset": settings["dataset"], "sha256": sha256})
+def keep_optimizer(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
+    """The optimizer's state at each rewind point of a dense run, which is trained again for it."""
+    start, _ = weights.load(inputs["init"])
+    points = tuple(settings["task"]["rewind_points"])
+    trained = yield from _train(settings, inputs, outputs, process, start, None, rewind_points=points)
+    _same_metrics(inputs["metrics"], trained)
+    arrays: Arrays = {}
+    for point, (_, state) in trained.rewound.items():
+        arrays |= {f"{point}/{name}": array for name, array in state.items()}
+    weights.save_arrays(outputs["optimizer"], arrays, {"status": trained.status})
+    checkpoints.remove(_checkpoint(outputs))
 
 
 def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     """The mask of a level, from the training of the level before (one-shot: from the dense run)."""
     pruning = _pruning(settings)
     trained, header = weights.load(inputs["weights"])
-    start, _ = weights.load(inputs["start"])
+    began, _ = weights.load(inputs["began"], settings["began"])
     before = masks.load(inputs["mask"])[0] if "mask" in inputs else None
-    tie_break = stream(settings["seed"], "tie-break")
-    mask = prune_network(pruning, settings["level"], trained, start, before, tie_break)
+    tie_break = seed_for(settings["seed"], "tie-break")
+    mask = prune_network(pruning, settings["level"], trained, began, before, tie_break)
     reached = {"status": header["status"], "reason": header["reason"]}
     masks.save(outputs["mask"], mask, level=settings["level"], **reached)
     write_json(
-        outputs["report"],
+        outputs["pruning"],
         {
             "level": settings["level"],
             **reached,
             **tickets.fractions(mask, trained),
-            "movement": movement(trained, start, before, mask),
+            "movement": movement(trained, began, before, mask),
             "layers": tickets.layers(mask),
             "mask_sha256": checksum(mask),
         },
     )
 
 
-def train_level(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
+def train_level(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
     """The winning ticket of a level, on its own task: its mask on the rewound weights."""
-    rewound, _ = weights.load(inputs["start"])
-    mask, header = masks.load(inputs["mask"])
-    start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
-    optimizer = weights.load_arrays(inputs["optimizer"])[0] if "optimizer" in inputs else {}
-    trained = yield from _train(settings, inputs, outputs, start, mask, header=header, optimizer=optimizer)
-    weights.save(outputs["weights"], trained.network, status=trained.status, reason=trained.reason)
-    _record(settings, outputs, mask, trained)
+    mask, trained = yield from _train_level(settings, inputs, outputs, process)
+    weights.save(outputs["trained"], trained.network, status=trained.status, reason=trained.reason)
+    _record(settings, inputs, outputs, mask, trained)
 
 
-def train_ticket(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
+def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
+    """The final weights of a level, to keep: those of its training while they are there, else trained
+    again."""
+    kept = Path(outputs["weights"])
+    try:
+        with replacing(kept) as part:
+            shutil.copyfile(kept.with_name(FILES["trained"]), part)
+    except FileNotFoundError:
+        _, trained = yield from _train_level(settings, inputs, outputs, process)
+        _same_metrics(inputs["metrics"], trained)
+        weights.save(kept, trained.network, status=trained.status, reason=trained.reason)
+        checkpoints.remove(_checkpoint(outputs))
+
+
+def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
     """A ticket made from a lineage's mask: carried to another task, or a control."""
-    task, seed = settings["task"], settings["seed"]
-    rewound, _ = weights.load(inputs["start"])
+    task, seed, level = settings["task"], settings["seed"], settings["level"]
+    rewound, _ = weights.load(inputs["start"], _point(settings))
     mask, header = masks.load(inputs["mask"])
-    fresh = _fresh(task, seed, settings["level"])
-    transfer = settings["source"] != task["name"]
-    permutation = generator(seed, "permutation", settings["level"])
-    mask, start = tickets.ticket(settings["ticket"], mask, rewound, fresh, permutation, transfer)
-    trained = yield from _train(settings, inputs, outputs, start, mask, header=header)
-    _record(settings, outputs, mask, trained)
+    fresh = _drawn(task, seed_for(seed, "fresh", level))
+    fresh_output = tickets.has_fresh_output(settings["ticket"], settings["source"] != task["name"])
+    permutation = generator(seed, "permutation", level)
+    mask, start = tickets.ticket(settings["ticket"], mask, rewound, fresh, permutation, fresh_output)
+    trained = yield from _train(settings, inputs, outputs, process, start, mask, header=header)
+    _record(settings, inputs, outputs, mask, trained)
 
 
-def train_random(settings: Settings, inputs: Paths, outputs: Paths) -> Training:
+def train_random(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
     """The random ticket of a level: as many weights, at random places, with fresh values."""
     task, seed, level = settings["task"], settings["seed"], settings["level"]
-    fresh = _fresh(task, seed, level)
+    fresh = _drawn(task, seed_for(seed, "fresh", level))
     permutation = generator(seed, "permutation", level)
     mask, start = tickets.random_ticket(_pruning(settings), level, fresh, permutation)
-    trained = yield from _train(settings, inputs, outputs, start, mask)
-    _record(settings, outputs, mask, trained)
+    trained = yield from _train(settings, inputs, outputs, process, start, mask)
+    _record(settings, inputs, outputs, mask, trained)
 
 
-def _fresh(task: Settings, seed: int, level: int) -> Network:
-    """Fresh weights for the tickets of a level: the same for all of them, so that they compare in pairs."""
-    network: Network = plugins.find("tasks", task["family"]).initialise(task, stream(seed, "fresh", level))
-    return network
+def _drawn(task: Settings, seed: int) -> Network:
+    """A network of the task; fresh ones are the same for all tickets of a level, so that they compare in
+    pairs."""
+    return runs.family(task["family"]).initialise(task, seed)
 
 
 def _pruning(settings: Settings) -> Pruning:
     return Pruning(**settings["pruning"])
 
 
+def _point(settings: Settings) -> str | None:
+    """The rewind point whose weights a ticket starts from; None where a file of its own holds them."""
+    point: str = settings["rewind"]["weights"]
+    return None if point in ("init", "final") else point
+
+
+def _train_level(
+    settings: Settings, inputs: Paths, outputs: Paths, process: Process
+) -> Generator[tuple[Settings, Run], Trained, tuple[Mask, Trained]]:
+    rewound, _ = weights.load(inputs["start"], _point(settings))
+    mask, header = masks.load(inputs["mask"])
+    start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
+    optimizer: Arrays = {}
+    if "optimizer" in inputs:
+        arrays, _ = weights.load_arrays(inputs["optimizer"])
+        optimizer = weights.under(arrays, f"{_point(settings)}/")
+    train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
+    return mask, (yield from train)
+
+
 def _train(
     settings: Settings,
     inputs: Paths,
     outputs: Paths,
+    process: Process,
     start: Network,
     mask: Mask | None,
     header: Settings | None = None,
-    optimizer: Mapping[str, Any] | None = None,
+    optimizer: Arrays | None = None,
     rewind_points: tuple[str, ...] = (),
 ) -> Generator[tuple[Settings, Run], Trained, Trained]:
     """Have one network trained as its task does.
 
     A ticket of a lineage that has diverged (`header` of its mask says so) is recorded, not trained.
     """
-    task = settings["task"]
-    family = plugins.find("tasks", task["family"])
     if header is not None and header["status"] == "diverged":
-        chance = {family.METRIC: family.chance(task)}
         reason = f"lineage: {header['reason'].removeprefix('lineage: ')}"
-        return Trained(start, chance, [], 0.0, {}, "diverged", reason)
+        return Trained(start, {}, [], 0.0, {}, "diverged", reason)
     trained = yield (
-        task,
+        settings["task"],
         Run(
             start=start,
             mask=mask,
             seed=settings["seed"],
+            copy=settings.get("copy", 0),
             rewind=Rewind(**settings.get("rewind", {})),
             checkpoint=_checkpoint(outputs),
-            name=str(Path(outputs["metrics"]).parent),
+            name=str(_checkpoint(outputs).parent),
             data=Path(inputs["data"]) if "data" in inputs else None,
             optimizer=optimizer or {},
             rewind_points=rewind_points,
+            process=process,
         ),
     )
     return trained
 
 
-def _record(settings: Settings, outputs: Paths, mask: Mask | None, trained: Trained) -> None:
-    """Write curve and metrics, the last outputs of a run; its checkpoint is then not needed any more."""
+def _record(settings: Settings, inputs: Paths, outputs: Paths, mask: Mask | None, trained: Trained) -> None:
+    """Write provenance, curve and metrics, the last outputs of a run; its checkpoint is then not needed any
+    more.
+
+    A run that failed counts at chance.
+    """
     task = settings["task"]
-    metric = plugins.find("tasks", task["family"]).METRIC
+    family = runs.family(task["family"])
+    learned_nothing = json.loads(Path(inputs["chance"]).read_text())["value"]
+    value = trained.metrics[family.METRIC] if trained.status == "ok" else learned_nothing
+    how = {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))}
+    write_json(outputs["provenance"], how)
     write_curve(outputs["curve"], trained.curve)
     write_json(
         outputs["metrics"],
@@ -192,17 +256,41 @@ def _record(settings: Settings, outputs: Paths, mask: Mask | None, trained: Trai
             "ticket": settings["ticket"],
             "seed": settings["seed"],
             "level": settings["level"],
-            "metric": metric,
-            "value": trained.metrics[metric],
+            "metric": family.METRIC,
+            "better": "lower" if family.LOWER_IS_BETTER else "higher",
+            "value": value,
+            "chance": learned_nothing,
             **tickets.fractions(mask, trained.network),
-            "metrics": trained.metrics,
+            "metrics": {family.METRIC: value, **trained.metrics},
             "layers": tickets.layers(mask),
+            **_keep_arrays(outputs, trained.arrays),
             "settings": settings,
-            "provenance": {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))},
         },
     )
     checkpoints.remove(_checkpoint(outputs))
 
 
+def _keep_arrays(outputs: Paths, arrays: Arrays) -> Settings:
+    """Write what a run measured beside its numbers; its checksum for the metrics."""
+    path = Path(outputs["metrics"]).with_name(FILES["arrays"])
+    path.unlink(missing_ok=True)
+    if not arrays:
+        return {}
+    weights.save_arrays(path, arrays, {})
+    return {"arrays_sha256": checksum(arrays, {})}
+
+
+def _same_metrics(path: str, trained: Trained) -> None:
+    """Raise InputError unless a training that was run again has given the numbers that it gave before."""
+    before = json.loads(Path(path).read_text())["metrics"]
+    if different := [name for name, value in trained.metrics.items() if before[name] != value]:
+        name = different[0]
+        raise InputError(
+            f"{path}: trained again, {name} is {trained.metrics[name]}, not {before[name]}: another kind of "
+            "machine or other libraries give other bits; delete this file, and the lineage is made anew"
+        )
+
+
 def _checkpoint(outputs: Paths) -> Path:
-    return Path(outputs["metrics"]).with_name("checkpoint.safetensors")
+    """Beside the first output."""
+    return Path(next(iter(outputs.values()))).with_name(FILES["checkpoint"])

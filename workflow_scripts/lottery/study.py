@@ -1,9 +1,4 @@
-"""A study: the curves it asks for, the runs they need, and the address of each run.
-
-A run is named by what it is: the dense run by task and seed; a lineage's levels by task, recipe and
-seed; a ticket made from a lineage's mask also by what it is trained on; the random ticket by target,
-pruning ladder and seed, whatever the source. So every curve, figure and study shares its runs.
-"""
+"""A study: the curves it asks for, and the runs they need, which it shares with every other study."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,13 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import RESULTS_VERSION, plugins
-from .config import Entry, lookup, read_datasets, read_recipes, read_tasks, read_yaml, validate
+from . import RESULTS_VERSION, addresses, runs
+from .addresses import copy_of, file
+from .config import read_datasets, read_recipes, read_tasks
 from .errors import InputError
 from .resources import read_resources
-from .tickets import RANDOM, WINNING
+from .schemas import Entry, lookup, read_yaml, validate
+from .tickets import KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 
-RESULTS = "results"
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 
@@ -27,6 +23,7 @@ class Curve:
     """Tickets of one kind over levels and seeds; `task` is the target, `source` made the masks.
 
     levels: a lineage has all of the study's, the dense run as level 0; other tickets those evaluated
+    copy:   which training of the same starts: 0, or another, which differs in data order and the like
     """
 
     name: str
@@ -36,6 +33,7 @@ class Curve:
     ladder: str
     ticket: str
     levels: tuple[int, ...]
+    copy: int = 0
 
     @property
     def own(self) -> bool:
@@ -44,13 +42,14 @@ class Curve:
 
     def run(self, seed: int, level: int) -> str:
         """The directory of a run."""
+        copy = copy_of(self.copy)
         if level == 0:
-            return dense(self.source, seed)
+            return addresses.dense(self.source, seed, copy)
         if self.ticket == RANDOM:
-            return random(self.task, self.ladder, seed, level)
+            return addresses.random(self.task, self.ladder, seed, level, copy)
         if self.own:
-            return lineage(self.task, self.recipe, seed, level)
-        return ticket(self.task, self.source, self.recipe, self.ticket, seed, level)
+            return addresses.lineage(self.task, self.recipe, seed, level, copy)
+        return addresses.ticket(self.task, self.source, self.recipe, self.ticket, seed, level, copy)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Study:
                 key = (curve.source, curve.recipe)
                 last[key] = max((last.get(key, 0), *curve.levels))
         return [
-            f"{lineage(task, recipe, seed, level + 1)}/pruning.json"
+            file(addresses.lineage(task, recipe, seed, level + 1), "pruning")
             for (task, recipe), level in sorted(last.items())
             for seed in self.seeds
         ]
@@ -116,9 +115,11 @@ class Study:
         }
 
 
-def training_settings(task: Mapping[str, Any], seed: int, level: int, ticket: str, **more: Any) -> Entry:
+def training_settings(
+    task: Mapping[str, Any], seed: int, level: int, ticket: str, copy: int = 0, **more: Any
+) -> Entry:
     """What decides a training's result, as plain values: the `params` of its rule."""
-    return {
+    settings = {
         "version": RESULTS_VERSION,
         "task": dict(task),
         "seed": seed,
@@ -126,22 +127,20 @@ def training_settings(task: Mapping[str, Any], seed: int, level: int, ticket: st
         "ticket": ticket,
         **more,
     }
+    return settings | {"copy": copy} if copy else settings
 
 
-def dense(task: str, seed: int | str) -> str:
-    return f"{RESULTS}/dense/{task}/seed{seed}"
-
-
-def lineage(task: str, recipe: str, seed: int | str, level: int) -> str:
-    return f"{RESULTS}/lineage/{task}/{recipe}/seed{seed}/level{level:02d}"
-
-
-def ticket(task: str, source: str, recipe: str, kind: str, seed: int | str, level: int) -> str:
-    return f"{RESULTS}/ticket/{task}/{source}/{recipe}/{kind}/seed{seed}/level{level:02d}"
-
-
-def random(task: str, ladder_name: str, seed: int | str, level: int) -> str:
-    return f"{RESULTS}/random/{task}/{ladder_name}/seed{seed}/level{level:02d}"
+def pruning_settings(
+    task: str, recipe: str, entry: Mapping[str, Any], seed: int, level: int
+) -> dict[str, Any]:
+    """What decides a level's mask, as plain values: the `params` of its rule."""
+    return {
+        "version": RESULTS_VERSION,
+        "pruning": pruning_of(entry),
+        "began": addresses.origin(task, recipe, entry, seed, level).began.point,
+        "seed": seed,
+        "level": level,
+    }
 
 
 def ladder(recipe: Mapping[str, Any]) -> str:
@@ -179,7 +178,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     if "frozen" in config:
         return thaw(config["frozen"])
     schemas = folder / "schemas"
-    datasets = read_datasets(folder / "datasets", read_yaml(schemas / "dataset.schema.yaml"))
+    datasets = read_datasets(folder / "datasets")
     tasks = read_tasks(folder / "tasks", datasets)
     recipes = read_recipes(folder / "recipes", read_yaml(schemas / "recipe.schema.yaml"))
     entry = _with_included(dict(config), folder, tasks)
@@ -292,7 +291,7 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
             f"{', '.join(kept)}: add it to the task's rewind_points"
         )
     if rewind["schedule"] not in ("start", "end"):
-        family = plugins.find("tasks", target["family"])
+        family = runs.family(target["family"])
         if family.steps(target, rewind["schedule"]) >= family.steps(target, target["length"]):
             raise InputError(
                 f"{where}: recipe {curve.recipe} takes the schedule from {rewind['schedule']}, which is not "
@@ -302,6 +301,11 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
         _check_ticket(curve, rewind, where)
     if curve.source != curve.task and curve.ticket != RANDOM:
         _check_transfer(curve, target, source, where)
+    if curve.ticket in OUTPUTS and (curve.ticket == KEPT_OUTPUT) == (curve.source == curve.task):
+        raise InputError(
+            f"{where}: ticket {curve.ticket} is the winning ticket itself where source and target are "
+            f"{'one task' if curve.ticket == KEPT_OUTPUT else 'two tasks'}"
+        )
 
 
 def _check_ticket(curve: Curve, rewind: Mapping[str, str], where: str) -> None:
@@ -322,9 +326,17 @@ def _check_transfer(curve: Curve, target: Entry, source: Entry, where: str) -> N
             f"and {found[1]}"
         )
 
+    if curve.ticket == KEPT_OUTPUT:
+        outputs = [runs.family(task["family"]).outputs(task) for task in (source, target)]
+        if outputs[0] != outputs[1]:
+            raise InputError(
+                f"{where}: ticket {KEPT_OUTPUT}: the outputs of {curve.source} and {curve.task} do not mean "
+                f"the same: found {outputs[0]} and {outputs[1]}"
+            )
+
 
 def _architecture(task: Mapping[str, Any], where: str) -> Any:
     try:
-        return plugins.find("tasks", task["family"]).architecture(task)
+        return runs.family(task["family"]).architecture(task)
     except InputError as error:
         raise InputError(f"{where}: task {task['name']}: {error}") from None

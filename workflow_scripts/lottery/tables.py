@@ -63,8 +63,6 @@ def run_table(rows: Sequence[Row]) -> pd.DataFrame:
                 **{key: run.get(key) for key in FIRST if key in run and key not in row},
                 **{key: value for key, value in run["metrics"].items() if key != run["metric"]},
                 **_movement(row),
-                "seconds": run["provenance"]["seconds"],
-                "commit": run["provenance"]["versions"]["commit"],
             }
         )
     table = pd.DataFrame(found)

@@ -15,31 +15,38 @@ from .weights import Network
 
 WINNING = "winning"
 RANDOM = "random"  # global-permuted x fresh: depends on the target, the kept count and the seed only
+FRESH_OUTPUT, KEPT_OUTPUT = OUTPUTS = ("fresh-output", "kept-output")  # winning, but for the output layer
 PERMUTATIONS, WEIGHTS = ("kept", "layer", "global"), ("rewound", "fresh", "rescaled")
 CONTROLS = tuple(f"{p}-{w}" for p in PERMUTATIONS for w in WEIGHTS if (p, w) != ("kept", "rewound"))
-KINDS = (WINNING, RANDOM, *CONTROLS)
+KINDS = (WINNING, RANDOM, *OUTPUTS, *CONTROLS)
+
+
+def has_fresh_output(kind: str, transfer: bool) -> bool:
+    """Whether a ticket leaves its output layer behind: on every transfer, unless it is said to be carried
+    along (`kept-output`, where outputs mean the same), and, for comparison, in its own task too
+    (`fresh-output`)."""
+    return kind == FRESH_OUTPUT or (transfer and kind != KEPT_OUTPUT)
 
 
 def ticket(
-    kind: str, mask: Mask, rewound: Network, fresh: Network, rng: np.random.Generator, transfer: bool
+    kind: str, mask: Mask, rewound: Network, fresh: Network, rng: np.random.Generator, fresh_output: bool
 ) -> tuple[Mask, Network]:
     """Mask and masked starting network of one ticket of `kind` made from a lineage's mask.
 
     rewound: the source's network at the rewind point, buffers too; fresh: drawn for the target;
     rng: permutes the mask.
-    On a transfer the output layer is the target's own fresh one. It is dense and not part of the ticket;
-    where the source's was pruned too, it is pruned at random to the same fraction (AMB-7).
-    Raises InputError if the networks differ beyond the output layer.
-    """
-    if transfer:
+    fresh_output: the output layer is the target's own fresh one (`has_fresh_output`). It is dense and not
+    part of the ticket; where the source's was pruned too, it is pruned at random to the same fraction. Raises
+    InputError if the networks differ beyond the output layer."""
+    if fresh_output:
         mask = {**mask, **_output_mask(mask, fresh, rng)}
-    permutation, weights = ("kept", "rewound") if kind == WINNING else kind.split("-")
+    permutation, weights = ("kept", "rewound") if kind in (WINNING, *OUTPUTS) else kind.split("-")
     if permutation == "layer":
         mask = masks.permute_layers(mask, rng)
     elif permutation == "global":
         mask = masks.permute_globally(mask, rng)
     start = {"rewound": rewound, "fresh": fresh, "rescaled": rescaled(fresh, mask)}[weights]
-    if transfer:
+    if fresh_output:
         start = with_output_of(fresh, start)
     return mask, start.with_tensors(masks.apply(mask, start.tensors))
 

@@ -27,14 +27,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .logs import perform, run_logged
+from . import runs
+from .errors import InputError
+from .logs import perform, process, run_logged, surroundings
+from .stopping import STOPPED, STOPS
 
-PRELOADED = (
-    "lottery.training",
-    "torch._dynamo",
-    "lottery.a2c",
-    "gymnasium",
-)  # an optimizer imports the second
 VARIABLE = "LOTTERY_WARM"
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -79,13 +76,17 @@ def _start(folder: str, owner: int) -> None:
 
 def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     """Run `lottery.stages.<stage>(**arguments)` with its output in `log`, and exit with its status."""
+    try:
+        asked = {"stage": stage, "arguments": arguments, "cwd": os.getcwd(), "process": surroundings()}
+    except InputError as error:
+        sys.exit(f"error: {error}")
     connection = _connect()
     if connection is None:
         os.environ.update(SINGLE_THREAD)
-        run_logged(log, _run, asked=[{"stage": stage, "arguments": arguments}])
-    for number in (signal.SIGTERM, signal.SIGUSR2):
+        run_logged(log, _run, asked=[asked])
+    for number in STOPS:
         signal.signal(number, lambda *_: connection.send(b"stop"))
-    request = json.dumps({"stage": stage, "arguments": arguments, "cwd": os.getcwd()}).encode()
+    request = json.dumps(asked).encode()
     with open(log, "w") as file:
         socket.send_fds(connection, [len(request).to_bytes(8, "big")], [file.fileno()])
     connection.sendall(request)
@@ -117,8 +118,8 @@ def _connect() -> socket.socket | None:
 
 def _run(asked: Sequence[dict[str, Any]]) -> None:
     """Run stages of one task, those that train side by side."""
-    stages = importlib.import_module("lottery.stages")
-    begun = [getattr(stages, one["stage"])(**one["arguments"]) for one in asked]
+    stages, here = importlib.import_module("lottery.stages"), process(asked[0]["process"])
+    begun = [getattr(stages, one["stage"])(**one["arguments"], process=here) for one in asked]
     stages.run(*[stage for stage in begun if stage is not None])
 
 
@@ -135,7 +136,7 @@ class Job:
 
     @property
     def task(self) -> Any:
-        return self.asked["arguments"].get("settings", {}).get("task")
+        return self.asked["arguments"]["settings"]["task"]
 
     def answer(self, status: int) -> None:
         with contextlib.suppress(OSError):  # the script has died
@@ -191,18 +192,14 @@ class Server:
             os.kill(job.child, signal.SIGTERM)
         elif job in self.waiting:
             self.waiting.remove(job)
-            self._answer(job, 128 + signal.SIGTERM)
+            self._answer(job, STOPPED)
 
     def _next(self) -> list[Job]:
         """The job that has waited longest, and others to be trained with it."""
         first = self.waiting[0]
         together = 1
-        if first.task and not first.alone:
-            together = (
-                importlib.import_module("lottery.plugins")
-                .find("tasks", first.task["family"])
-                .together(first.task)
-            )
+        if not first.alone:
+            together = runs.family(first.task["family"]).together(first.task)
         jobs = [job for job in self.waiting if job is first or (job.task == first.task and not job.alone)][
             :together
         ]
@@ -210,8 +207,9 @@ class Server:
         return jobs
 
     def _begin(self, jobs: list[Job]) -> None:
-        for module in PRELOADED:
-            importlib.import_module(module)  # the first time only
+        for name in {job.task["family"] for job in jobs}:
+            for module in runs.family(name).PRELOAD:
+                importlib.import_module(module)  # the first time only
         ended, running = os.pipe()
         child = os.fork()
         if child == 0:
@@ -224,11 +222,9 @@ class Server:
 
     def _child(self, jobs: list[Job]) -> int:
         """Run the stages of some jobs; the first one's log has the output of all."""
+        first = next(iter(jobs[0].asked["arguments"]["outputs"].values()))
         for job in jobs[1:]:
-            os.write(
-                job.log,
-                f"trained together with {jobs[0].asked['arguments']['outputs']['metrics']}\n".encode(),
-            )
+            os.write(job.log, f"trained together with {first}\n".encode())
         os.dup2(jobs[0].log, 1)
         os.dup2(jobs[0].log, 2)
         for key in list(self.selector.get_map().values()):

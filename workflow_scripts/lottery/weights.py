@@ -69,7 +69,23 @@ def save(path: str | Path, network: Network, **header: Any) -> None:
     save_arrays(path, network.tensors, {"roles": network.roles, "output": network.output, **header})
 
 
-def load(path: str | Path) -> tuple[Network, dict[str, Any]]:
-    """A network and the header it was saved with. Raises DamagedFile."""
+def save_points(path: str | Path, points: Mapping[str, Network], like: Network, **header: Any) -> None:
+    """Write one network at several points of a training to one file; `like` tells what its tensors are."""
+    arrays = {f"{p}/{name}": a for p, network in points.items() for name, a in network.tensors.items()}
+    save_arrays(path, arrays, {"roles": like.roles, "output": like.output, "points": list(points), **header})
+
+
+def load(path: str | Path, point: str | None = None) -> tuple[Network, dict[str, Any]]:
+    """A network and the header it was saved with; point: which one of a file of several. Raises
+    DamagedFile."""
     arrays, header = load_arrays(path)
+    if point is not None:
+        if point not in header["points"]:
+            raise DamagedFile(path, f"holds {', '.join(header['points']) or 'no point'}, not {point}")
+        arrays = under(arrays, f"{point}/")
     return Network(arrays, header["roles"], tuple(header["output"])), header
+
+
+def under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

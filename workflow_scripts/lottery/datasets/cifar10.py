@@ -7,6 +7,7 @@ import numpy as np
 
 from ..downloads import archive_member, verify
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 10, 50_000, 10_000
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .cifar10 import SHAPE, TEST, TRAIN, load_batches
+from .cifar10 import KIND, SHAPE, TEST, TRAIN, load_batches
 
-__all__ = ["CLASSES", "SHAPE", "TEST", "TRAIN", "load"]
+__all__ = ["CLASSES", "KIND", "SHAPE", "TEST", "TRAIN", "load"]
 
 CLASSES = 100
 

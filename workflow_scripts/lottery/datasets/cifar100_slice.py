@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..preparation import first_of_each_class
+from ..data.images import first_of_each_class
 from . import cifar100
 from .cifar10 import load_batches
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 100, 5_000, 1_000
 FILES = {"train": "3d3dddbb2696bffb3e8e8003edeccdce", "test": "a9e9559b59a5d9293ba37639652206be"}
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import DamagedFile
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (1, 8, 8), 10, 1437, 360
 SHA256 = "631cb83de3a2ab62bb6a6377fd0959c2622ce06102218671940106ad649966d0"
 

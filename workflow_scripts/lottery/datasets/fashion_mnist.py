@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .mnist import CLASSES, SHAPE, TEST, TRAIN, load_idx
+from .mnist import CLASSES, KIND, SHAPE, TEST, TRAIN, load_idx
 
-__all__ = ["CLASSES", "SHAPE", "TEST", "TRAIN", "load"]
+__all__ = ["CLASSES", "KIND", "SHAPE", "TEST", "TRAIN", "load"]
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from ..errors import InputError
 
+KIND = "images"
+
 
 def index(folder: Path) -> dict[str, Any]:
     """Image files of both parts and their labels; classes are numbered in the order of their names.
@@ -27,7 +29,7 @@ def index(folder: Path) -> dict[str, Any]:
 
 def load(folder: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
     """All images, resized and cropped at the centre to `shape`, in memory."""
-    from ..images import centre_crop, decode
+    from ..data.images.decoding import centre_crop, decode
 
     found = index(folder)
     arrays = {}

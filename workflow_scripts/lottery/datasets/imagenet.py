@@ -6,6 +6,7 @@ from typing import Any
 from ..errors import InputError
 from . import image_folder
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 224, 224), 1000, 1_281_167, 50_000
 STREAMED = True
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..downloads import download, verify
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (1, 28, 28), 10, 60_000, 10_000
 
 

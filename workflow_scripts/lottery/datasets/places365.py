@@ -8,6 +8,7 @@ import numpy as np
 from ..downloads import verify
 from ..errors import InputError
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 224, 224), 365, 1_803_460, 36_500
 STREAMED = True
 

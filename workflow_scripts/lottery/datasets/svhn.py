@@ -6,6 +6,7 @@ import numpy as np
 
 from ..downloads import download, verify
 
+KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 10, 73_257, 26_032
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from .errors import InputError
+from ...errors import InputError
 
 
 def decode(path: str | Path, channels: int = 3) -> Tensor:

@@ -4,11 +4,10 @@ Gradients are averaged before they are masked, so every process takes the same s
 Statistics of normalisation are those of the first process's share, as is usual.
 """
 
-import os
-import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -16,25 +15,35 @@ from torch import Tensor, distributed, nn
 from torch.multiprocessing import get_context
 from torch.nn.parallel import DistributedDataParallel
 
-from .batches import Share
-from .checkpoints import STOPPED
-from .errors import InputError
-from .tasks import Run, Task, Trained, supervised
+from ..errors import InputError
+from ..runs import Run, Task, Trained, never
+from ..stopping import STOPPED, STOPS, listen
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one of several processes trains on."""
+
+    rank: int = 0
+    ranks: int = 1
+
+    def of(self, batches: Tensor) -> Tensor:
+        """[steps, B] -> [steps, this process's part of B]."""
+        return batches.tensor_split(self.ranks, dim=1)[self.rank]
+
 
 TrainShare = Callable[[Task, Run, Share], Trained]
-STOPS = (signal.SIGTERM, signal.SIGUSR2)
 
 
-def ranks(task: Task) -> int:
-    """Processes to train in: one for each GPU if the data set is streamed, or LOTTERY_RANKS.
+def number(devices: int, asked: int | None, batch_size: int) -> int:
+    """Processes to train in: as many as asked for, else one for each device.
 
     Raises InputError if a batch cannot be shared out equally.
     """
-    devices = torch.cuda.device_count() if supervised.streamed(task) else 1
-    number = max(1, int(os.environ.get("LOTTERY_RANKS", devices)))
-    if task["batch_size"] % number:
-        raise InputError(f"batch_size: {task['batch_size']} is not a multiple of the {number} GPUs")
-    return number
+    found = max(1, devices if asked is None else asked)
+    if batch_size % found:
+        raise InputError(f"batch_size: {batch_size} is not a multiple of the {found} GPUs")
+    return found
 
 
 def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
@@ -47,25 +56,22 @@ def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
+    there = replace(run, process=replace(run.process, stop=never))  # each listens for itself
     processes = [
-        context.Process(target=_rank, args=(sender, address, train_share, task, run, Share(rank, ranks)))
+        context.Process(target=_rank, args=(sender, address, train_share, task, there, Share(rank, ranks)))
         for rank in range(ranks)
     ]
     for process in processes:
         process.start()
-
-    def pass_on(number: int, frame: object) -> None:
-        for process in processes:
-            if process.pid is not None and process.is_alive():
-                os.kill(process.pid, number)
-
-    for number in STOPS:
-        signal.signal(number, pass_on)
-    answer: Trained | str | None = None
+    answer, told = None, False
     while running := [process for process in processes if process.is_alive()]:
-        wait([receiver, *(process.sentinel for process in running)])
+        wait([receiver, *(process.sentinel for process in running)], timeout=0.2)
         if receiver.poll():
             answer = receiver.recv()
+        if run.process.stop() and not told:
+            told = True
+            for process in running:
+                process.terminate()
         if any(process.exitcode for process in processes):
             for process in running:
                 process.join(60)  # so that it can save
@@ -82,6 +88,7 @@ def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
 def _rank(
     sender: Connection, address: str, train_share: TrainShare, task: Task, run: Run, share: Share
 ) -> None:
+    run = replace(run, process=replace(run.process, stop=listen()))
     backend = "cpu:gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(share.rank)

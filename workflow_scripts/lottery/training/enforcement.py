@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from .masks import Mask
+from ..masks import Mask
 
 
 def masked_step(

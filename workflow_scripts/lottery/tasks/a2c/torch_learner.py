@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .enforcement import masked_step
-from .networks import load_network, load_optimizer, optimizer_state, to_array, to_network
-from .tasks import Run, Task
-from .weights import Network
+from ...runs import Run, Task
+from ...training.enforcement import masked_step
+from ...training.modules import load_network, load_optimizer, optimizer_state, to_array, to_network
+from ...weights import Network
 
 
 class Perceptron(nn.Module):
-    """ReLU layers and two linear heads; parameters are named as `actor_critic.initialise` names them."""
+    """ReLU layers and two linear heads; parameters are named as `learner.draw` names them."""
 
     def __init__(self, observations: int, hidden: Sequence[int], actions: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Perceptron(nn.Module):
 
 
 class TorchActorCritic:
-    """The learner of a2c.py for networks trained one by one; `step` is torch's RMSprop, masked."""
+    """The learner of ensemble.py for networks trained one by one; `step` is torch's RMSprop, masked."""
 
     def __init__(self, task: Task, runs: Sequence[Run]) -> None:
         self.task, self.like = task, runs[0].start
@@ -64,8 +64,8 @@ class TorchActorCritic:
             step()
 
     def loss(self, actions: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> Tensor:
-        """Summed over tickets, which share no parameter; see ActorCritic.signal."""
-        outputs = torch.cat(self.outputs[: self.task["block"]], dim=1)
+        """Summed over tickets, which share no parameter; see ActorCritic.output_gradient."""
+        outputs = torch.cat(self.outputs[: self.task["rollout"]], dim=1)
         chosen, target, w = (torch.from_numpy(array) for array in (actions, targets, weight))
         log_p, values = outputs[..., :-1].log_softmax(dim=-1), outputs[..., -1]
         error = target - values

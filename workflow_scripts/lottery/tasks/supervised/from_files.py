@@ -1,5 +1,5 @@
-"""The streaming data path, for sets too large for memory: worker processes decode and crop, the device
-normalises. What an image is cut to depends on seed, epoch and image only, not on the workers."""
+"""The data path of sets too large for memory: worker processes decode and crop images, the device normalises.
+What an image is cut to depends on seed, epoch and image only, not on the workers."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .batches import Batch, Share, order
-from .images import centre_crop, decode, random_crop
-from .preparation import splits
-from .seeds import stream
-from .tasks import Task, supervised
-from .weights import load_arrays
+from ...data.images import splits
+from ...data.images.decoding import centre_crop, decode, random_crop
+from ...runs import Task
+from ...seeds import seed_for
+from ...training.ranks import Share
+from ...weights import load_arrays
+from .in_memory import Batch, order
+from .settings import image_shape
 
 AHEAD = 4  # batches that each worker prepares in advance
 
@@ -36,15 +38,15 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         if self.seed is None:
             image = centre_crop(image, self.shape)
         else:
-            image = random_crop(image, self.shape, stream(self.seed, "crop", index))
-        if self.flip and self.seed is not None and stream(self.seed, "flip", index) % 2:
+            image = random_crop(image, self.shape, seed_for(self.seed, "crop", index))
+        if self.flip and self.seed is not None and seed_for(self.seed, "flip", index) % 2:
             image = image.flip(2)
         return image, self.labels[index]
 
 
 @dataclass(frozen=True)
-class Stream:
-    """The same face as `batches.Data`, with images read from their files as they are wanted."""
+class FromFiles:
+    """The same face as `InMemory`, with images read from their files as they are wanted."""
 
     root: Path
     files: dict[str, Sequence[str]]
@@ -62,7 +64,7 @@ class Stream:
     def training(self, seed: int, epoch: int, done: int, share: Share) -> Iterator[Batch]:
         """The whole batches of an epoch but for the first `done`, cropped at random and normalised."""
         batches = share.of(order(seed, epoch, self.size("train"), self.batch_size))[done:]
-        crops = stream(seed, "augmentation", epoch) if "resized-crop" in self.augment else None
+        crops = seed_for(seed, "augmentation", epoch) if "resized-crop" in self.augment else None
         yield from self._batches("train", batches.tolist(), share, crops)
 
     def part(self, name: str, share: Share) -> Iterator[Batch]:
@@ -70,6 +72,10 @@ class Stream:
         mine = range(share.rank, self.size(name), share.ranks)
         groups = [list(mine[i : i + 250]) for i in range(0, len(mine), 250)]
         yield from self._batches(name, groups, share, None)
+
+    def examples(self, name: str, indices: Tensor) -> Batch:
+        """Some examples of a part, normalised."""
+        return next(self._batches(name, [indices.tolist()], Share(), None))
 
     def size(self, name: str) -> int:
         return len(self.labels[name])
@@ -99,8 +105,9 @@ def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def load(path: Path, task: Task, device: torch.device) -> Stream:
-    """The task's training, validation and test examples, under LOTTERY_DATA. Raises DamagedFile."""
+def load(path: Path, task: Task, device: torch.device, root: Path) -> FromFiles:
+    """The task's training, validation and test examples; root: folder that their paths begin in. Raises
+    DamagedFile."""
     arrays, _ = load_arrays(path)
     files: dict[str, Sequence[str]] = {}
     labels: dict[str, Tensor] = {}
@@ -115,6 +122,5 @@ def load(path: Path, task: Task, device: torch.device) -> Stream:
         files[part] = [lines[i] for i in members]
         labels[part] = torch.from_numpy(arrays[f"{of}_labels"])[torch.as_tensor(members)]
     mean, std = (torch.from_numpy(arrays[name]).to(device).view(1, -1, 1, 1) for name in ("mean", "std"))
-    root = Path(os.environ.get("LOTTERY_DATA", "data"))
-    shape = supervised.image_shape(task)
-    return Stream(root, files, labels, mean, 1 / std, shape, task["augment"], task["batch_size"])
+    shape = image_shape(task)
+    return FromFiles(root, files, labels, mean, 1 / std, shape, task["augment"], task["batch_size"])

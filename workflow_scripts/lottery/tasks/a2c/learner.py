@@ -1,7 +1,7 @@
 """An actor-critic network whose gradient is written by hand, for several tickets at once, in numpy.
 
 A trunk of ReLU layers with two linear heads, policy and value. Acting computes the very activations
-that the gradient needs, since weights do not change within a block; only the backward pass is left.
+that the gradient needs, since weights do not change within a rollout; only the backward pass is left.
 Matrix products run over tickets one by one, so no ticket's numbers depend on the others.
 """
 
@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from . import masks
-from .tasks import Run, Task
-from .weights import Network
-
-Arrays = dict[str, np.ndarray]
+from ... import masks
+from ...runs import Arrays, Run, Task
+from ...weights import Network
 
 
 def layer_names(hidden: int) -> list[tuple[str, ...]]:
@@ -21,7 +19,7 @@ def layer_names(hidden: int) -> list[tuple[str, ...]]:
     return [(f"hidden.{number}",) for number in range(hidden)] + [("policy", "value")]
 
 
-def initialise(sizes: Sequence[int], actions: int, rng: np.random.Generator) -> Network:
+def draw(sizes: Sequence[int], actions: int, rng: np.random.Generator) -> Network:
     """A network drawn as torch draws linear layers: all uniform within 1/sqrt(inputs).
 
     sizes: observation values, then the width of each hidden layer
@@ -38,14 +36,14 @@ def initialise(sizes: Sequence[int], actions: int, rng: np.random.Generator) -> 
 
 
 class ActorCritic:
-    """Networks of one shape and their RMSprop states: `act` on each step of a block, then `update`.
+    """Networks of one shape and their RMSprop states: `act` on each step of a rollout, then `update`.
 
     weights, moments and kept are [tickets, parameters]; a layer is the view [tickets, inputs + 1,
     outputs] of it, its last row the bias, and each layer's input ends with a 1.
     """
 
     def __init__(self, task: Task, runs: Sequence[Run]) -> None:
-        self.task, self.rows, self.like = task, task["block"] * task["environments"], runs[0].start
+        self.task, self.rows, self.like = task, task["rollout"] * task["environments"], runs[0].start
         first = self.like.tensors
         self.names = layer_names(len(task["hidden"]))
         self.shapes = [
@@ -61,7 +59,7 @@ class ActorCritic:
     def act(self, step: int, observations: np.ndarray) -> np.ndarray:
         """Logits and the value [tickets, games, actions + 1] for observations [tickets, games, values].
 
-        step: in the block; `block` itself looks one step ahead, from which nothing is learned
+        step: in the rollout; `rollout` itself looks one step ahead, from which nothing is learned
         """
         games = observations.shape[1]
         rows = slice(step * games, (step + 1) * games)
@@ -71,11 +69,11 @@ class ActorCritic:
         return np.matmul(self.inputs[-1][:, rows], self.layers[-1], out=self.outputs[:, rows])
 
     def update(self, actions: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> None:
-        """One masked RMSprop step on the block; the arguments are [tickets, rows].
+        """One masked RMSprop step on the rollout; the arguments are [tickets, rows].
 
         targets: of the value; weight: of each transition in the loss, 0 where there was none
         """
-        self.backward(self.signal(actions, targets, weight))
+        self.backward(self.output_gradient(actions, targets, weight))
         settings, work = self.task["optimizer"], self.work
         self.gradient *= self.kept
         self.moments *= settings["alpha"]
@@ -89,7 +87,7 @@ class ActorCritic:
         self.weights -= work
         self.weights *= self.kept
 
-    def signal(self, actions: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def output_gradient(self, actions: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The gradient of the loss by the outputs, [tickets, rows, actions + 1].
 
         Loss of a transition: -log p(action) (target - value) - e entropy + v (target - value)^2, the
@@ -109,14 +107,15 @@ class ActorCritic:
         found[..., -1] = -2 * self.task["value_weight"] * advantage
         return found
 
-    def backward(self, signal: np.ndarray) -> None:
-        """Set `gradient` from the block's activations."""
+    def backward(self, above: np.ndarray) -> None:
+        """Set `gradient` from the rollout's activations; above: the gradient by the outputs of the layer
+        above."""
         for number in reversed(range(len(self.layers))):
             x = self.inputs[number][:, : self.rows]
-            np.matmul(x.swapaxes(1, 2), signal, out=self.slopes[number])
+            np.matmul(x.swapaxes(1, 2), above, out=self.layer_gradients[number])
             if number:
-                signal = np.matmul(signal, self.layers[number][:, :-1].swapaxes(1, 2))
-                signal *= x[..., :-1] > 0
+                above = np.matmul(above, self.layers[number][:, :-1].swapaxes(1, 2))
+                above *= x[..., :-1] > 0
 
     def network(self, ticket: int) -> Network:
         return self.like.with_tensors(self._tensors(self.weights[ticket]))
@@ -141,7 +140,7 @@ class ActorCritic:
     def _allocate(self) -> None:
         """Views and work space for the tickets there are."""
         self.gradient, self.work = np.empty_like(self.weights), np.empty_like(self.weights)
-        self.layers, self.slopes = self._views(self.weights), self._views(self.gradient)
+        self.layers, self.layer_gradients = self._views(self.weights), self._views(self.gradient)
         count = (len(self.weights), self.rows + self.task["environments"])
         self.inputs = [np.ones((*count, inputs), np.float32) for inputs, _ in self.shapes]
         self.outputs = np.zeros((*count, self.shapes[-1][1]), np.float32)

@@ -56,10 +56,10 @@ class Acrobot:
     @staticmethod
     def advance(states: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         torque, y = actions - 1.0, states.T
-        k1 = Acrobot._slope(y, torque)
-        k2 = Acrobot._slope(y + 0.1 * k1, torque)
-        k3 = Acrobot._slope(y + 0.1 * k2, torque)
-        k4 = Acrobot._slope(y + 0.2 * k3, torque)
+        k1 = Acrobot._derivative(y, torque)
+        k2 = Acrobot._derivative(y + 0.1 * k1, torque)
+        k3 = Acrobot._derivative(y + 0.1 * k2, torque)
+        k4 = Acrobot._derivative(y + 0.2 * k3, torque)
         y = y + 0.2 / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
         angles, turns = y[:2], y[2:]
         while (far := angles > math.pi).any():
@@ -72,7 +72,7 @@ class Acrobot:
         return np.ascontiguousarray(y.T), ended - 1.0, ended
 
     @staticmethod
-    def _slope(y: np.ndarray, torque: np.ndarray) -> np.ndarray:
+    def _derivative(y: np.ndarray, torque: np.ndarray) -> np.ndarray:
         """Time derivative of states [4, games] (Sutton & Barto's book; all lengths and masses 1)."""
         angle1, angle2, turn1, turn2 = y
         cos2, sin2 = np.cos(angle2), np.sin(angle2)

@@ -1,4 +1,17 @@
-"""Data sets prepared once for training: checked, cut to what a named set takes, in one checksummed file."""
+"""Labelled images: checked, cut to what a named set takes, as uint8 arrays in one checksummed file; or, of a
+set too large for memory, a list of files that are read while training.
+
+What a data set of this kind has in `datasets/`:
+
+    SHAPE, CLASSES, TRAIN, TEST  shape of an image, number of classes, of training and of test examples
+    load(root)                   -> train_images, test_images: [N, C, H, W] uint8; train_labels, test_labels
+
+A set too large for that has STREAMED = True, and in place of `load`
+
+    index(root)                  -> train_files, test_files: paths; train_labels, test_labels
+
+A set whose sizes are its entry's in config/datasets (a folder of images) has none of the constants; it is
+given its own folder under the root, and `load` the shape as well."""
 
 import multiprocessing
 import os
@@ -9,15 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from . import plugins
-from .errors import InputError
-from .weights import load_arrays, save_arrays
+from ... import plugins
+from ...errors import InputError
+from ...weights import load_arrays, save_arrays
+from .. import Dataset
 
+SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "schema.yaml").read_text())
+SUFFIX = ".safetensors"
+SIZES = ("shape", "classes", "train", "test")
 HALVES = ("a", "b")
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of streamed sets
-
-Dataset = Mapping[str, Any]  # an entry of config/datasets with its name
 
 
 @dataclass(frozen=True)
@@ -51,8 +67,28 @@ def _sizes(dataset: Dataset) -> tuple[tuple[int, int, int], int, int, int]:
     return (channels, height, width), dataset["classes"], dataset["train"], dataset["test"]
 
 
-def prepare(dataset: Dataset, root: Path, path: Path) -> str:
-    """Load a data set from `root`, check it, cut it and write it to `path`; returns its checksum.
+def check(dataset: Dataset) -> None:
+    """Raise InputError for an entry that cannot work."""
+    own = not hasattr(plugins.find("datasets", dataset["of"]), "SHAPE")
+    given = [key for key in SIZES if key in dataset]
+    if given != (list(SIZES) if own else []):
+        raise InputError(
+            f"of {dataset['of']}, found {', '.join(given) or 'none'} of {', '.join(SIZES)}; "
+            f"expected {'all' if own else 'none'}"
+        )
+    if dataset.get("streamed") and dataset.get("shape", [0])[0] != 3:
+        raise InputError("streamed: allowed for image-folder with three channels")
+    if "first_classes" in dataset and "first_per_class" not in dataset:
+        raise InputError("first_classes: needs first_per_class, which says how many of each")
+
+
+def verify(path: Path) -> str:
+    """The checksum of a prepared data set. Raises DamagedFile."""
+    return str(load_arrays(path)[1]["sha256"])
+
+
+def prepare(dataset: Dataset, root: Path, path: Path) -> None:
+    """Load a data set from `root`, check it, cut it and write it to `path`.
 
     Written are train_labels, test_labels, mean and std of each channel, and train_images, test_images;
     of a streamed set train_files, test_files (paths under `root`, a line each, as bytes) and their sizes.
@@ -66,7 +102,7 @@ def prepare(dataset: Dataset, root: Path, path: Path) -> str:
     else:
         arrays = module.index(root) if streamed else module.load(root)
     for part, size in (("train", train), ("test", test)):
-        _check(f"data set {dataset['name']}: {part}", arrays, part, size, shape, classes)
+        _check_arrays(f"data set {dataset['name']}: {part}", arrays, part, size, shape, classes)
     for part in ("train", "test"):
         chosen = selected(dataset, arrays[f"{part}_labels"], part)
         for kind in ("labels", "images", "files"):
@@ -79,10 +115,9 @@ def prepare(dataset: Dataset, root: Path, path: Path) -> str:
         arrays["mean"] = pixels.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
         arrays["std"] = pixels.std(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
     save_arrays(path, arrays, {"dataset": dict(dataset)})
-    return str(load_arrays(path)[1]["sha256"])
 
 
-def _check(
+def _check_arrays(
     where: str, arrays: Mapping[str, Any], part: str, size: int, shape: tuple[int, ...], classes: int
 ) -> None:
     labels, expected = arrays[f"{part}_labels"], (size, *shape)
@@ -133,7 +168,7 @@ def first_of_each_class(labels: np.ndarray, number: int, among: np.ndarray) -> n
 
 def _listed(arrays: Mapping[str, Any], root: Path) -> dict[str, np.ndarray]:
     """The files of a streamed set, each decoded once now rather than first after hours of training."""
-    said = {"mean": np.array(IMAGENET_MEAN, np.float32), "std": np.array(IMAGENET_STD, np.float32)}
+    listed = {"mean": np.array(IMAGENET_MEAN, np.float32), "std": np.array(IMAGENET_STD, np.float32)}
     for part in ("train", "test"):
         files = [Path(file) for file in arrays[f"{part}_files"]]
         cores = len(os.sched_getaffinity(0)) if len(files) > 5000 else 1  # a process takes seconds to start
@@ -142,13 +177,13 @@ def _listed(arrays: Mapping[str, Any], root: Path) -> dict[str, np.ndarray]:
                 pool.imap(_size_of_image, files, chunksize=256) if pool else map(_size_of_image, files)
             )
         lines = "\n".join(str(file.relative_to(root)) for file in files)
-        said[f"{part}_files"] = np.frombuffer(lines.encode(), dtype=np.uint8)
-        said[f"{part}_sizes"] = np.array(sizes, dtype=np.int64)
-    return said
+        listed[f"{part}_files"] = np.frombuffer(lines.encode(), dtype=np.uint8)
+        listed[f"{part}_sizes"] = np.array(sizes, dtype=np.int64)
+    return listed
 
 
 def _size_of_image(path: Path) -> int:
-    from .images import decode
+    from .decoding import decode
 
     decode(path)
     return path.stat().st_size

@@ -1,14 +1,12 @@
-"""Rule data: see lottery.stages.prepare_data."""
+"""Rule prepare_data: see lottery.stages.prepare_data."""
 
-import os
-
-from lottery.logs import run_logged
+from lottery.logs import run_here
 from lottery.stages import prepare_data
 
-run_logged(
+run_here(
     snakemake.log[0],
     prepare_data,
     settings=snakemake.params.settings,
-    root=os.environ.get("LOTTERY_DATA", "data"),
+    inputs=dict(snakemake.input.items()),
     outputs=dict(snakemake.output.items()),
 )

@@ -1,6 +1,6 @@
 """Advantage actor-critic on parallel games (Yu et al. 2020, section 4.2), several tickets side by side.
 
-Every ticket plays `environments` games at once. All are played for `block` steps, then the network
+Every ticket plays `environments` games at once. All are played for `rollout` steps, then the network
 is updated once from them; a game that has ended takes one step more, to start again, which is not
 learned from. Each ticket has its own games, seeds and random actions, and no number of one depends
 on the others, so tickets train alone or in any company with the same bits.
@@ -14,19 +14,18 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ...masks import apply
+from ...runs import Arrays, Run, Task, Trained
+from ...seeds import generator, seed_for
+from ...tickets import empty_layers
+from ...training.checkpoints import Checkpoint, exit_if, identity
+from ...training.progress import Progress
+from ...weights import Network, under
 from . import games
-from .actor_critic import ActorCritic
-from .checkpoints import Checkpoint, exit_if, identity, told_to_stop
-from .masks import apply
-from .progress import Progress
-from .seeds import generator, stream
-from .tasks import Run, Task, Trained
-from .tasks import a2c as family
-from .tickets import empty_layers
-from .weights import Network
+from .learner import ActorCritic
+from .settings import METRIC, first_game, steps
 
-Arrays = dict[str, np.ndarray]
-CURVE = ("step", "game", family.METRIC, "length")
+CURVE = ("step", "game", METRIC, "length")
 COUNTERS = ("observations", "waiting", "rewards", "lengths", "begun")
 
 
@@ -70,7 +69,7 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
     """Train the networks together until each has finished its games.
 
     A network whose policy no observation reaches is `collapsed` and is not trained; outputs that are
-    not finite end a training as `diverged`. Both score as random play does.
+    not finite end a training as `diverged`.
     """
     results: dict[int, Trained] = {}
     with threadpool_limits(1):  # another number of threads gives other bits
@@ -79,13 +78,13 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
         ensemble.retire(results)
         while ensemble.agents:
             started = time.monotonic()
-            ensemble.play_block()
+            ensemble.play_rollout()
             for agent in ensemble.agents:
                 agent.seconds += (time.monotonic() - started) / len(ensemble.agents)
             ensemble.retire(results)
             if any(agent.checkpoint.due for agent in ensemble.agents):
                 ensemble.save()
-                exit_if(told_to_stop())
+                exit_if(runs[0].process.stop())
     return [results[place] for place in range(len(runs))]
 
 
@@ -97,8 +96,8 @@ class Ensemble:
 
     def __init__(self, task: Task, runs: Sequence[Run]) -> None:
         self.task, self.game = task, games.find(task["game"])
-        self.total = family.steps(task, task["length"])
-        self.points = {point: family.steps(task, point) for point in task["rewind_points"]}
+        self.total = steps(task, task["length"])
+        self.points = {point: steps(task, point) for run in runs for point in run.rewind_points}
         self.agents = [self._agent(place, run) for place, run in enumerate(runs)]
         self.learner = learner(task, runs)
         for place, run in enumerate(runs):
@@ -112,34 +111,34 @@ class Ensemble:
         self._find_collapsed()
 
     def _agent(self, place: int, run: Run) -> Agent:
-        first = family.first_game(self.task, run.rewind.schedule)
+        first = first_game(self.task, run.rewind.schedule)
         return Agent(
             place=place,
             run=run,
-            checkpoint=Checkpoint(run.checkpoint, identity(self.task, run)),
+            checkpoint=Checkpoint(run, identity(self.task, run)),
             first=first,
-            actions=generator(run.seed, "actions"),
+            actions=generator(run.noise, "actions"),
             progress=Progress(run.name, "game", 0, self.total - first),
         )
 
-    def play_block(self) -> None:
-        """Play `block` steps of all games and update every network once."""
-        block, environments = self.task["block"], self.task["environments"]
-        shape = (len(self.agents), block, environments)
+    def play_rollout(self) -> None:
+        """Play `rollout` steps of all games and update every network once."""
+        rollout, environments = self.task["rollout"], self.task["environments"]
+        shape = (len(self.agents), rollout, environments)
         draws = np.stack([agent.actions.random(shape[1:], np.float32) for agent in self.agents])
-        outputs = np.empty((shape[0], block + 1, environments, self.game.actions + 1), np.float32)
+        outputs = np.empty((shape[0], rollout + 1, environments, self.game.actions + 1), np.float32)
         actions, rewards = np.empty(shape, np.int64), np.empty(shape, np.float32)
         live, final = np.empty(shape, bool), np.empty(shape, bool)
-        for t in range(block):
+        for t in range(rollout):
             outputs[:, t], live[:, t] = self.learner.act(t, self.observations), ~self.waiting
             actions[:, t] = sample(outputs[:, t, :, :-1], draws[:, t])
             rewards[:, t], final[:, t] = self._step(actions[:, t], live[:, t])
-        outputs[:, block] = self.learner.act(block, self.observations)
+        outputs[:, rollout] = self.learner.act(rollout, self.observations)
         goals = targets(self.task, outputs[..., -1], rewards, live, final)
         weight = live.astype(np.float32)
         if self.task["reduction"] == "mean":
             weight /= np.maximum(weight.sum((1, 2), keepdims=True), 1)
-        flat = (shape[0], block * environments)
+        flat = (shape[0], rollout * environments)
         self.learner.update(actions.reshape(flat), goals.reshape(flat), weight.reshape(flat))
         for agent, seen in zip(self.agents, outputs, strict=True):
             agent.updates += 1
@@ -154,7 +153,7 @@ class Ensemble:
         self.lengths += 1
         out_of_time = self.lengths >= (self.game.limit or np.inf)
         for place, number in places(self.waiting):
-            seed = stream(self.agents[place].run.seed, "game", number, self.begun[place, number])
+            seed = seed_for(self.agents[place].run.noise, "game", number, self.begun[place, number])
             observations[place, number] = self.games.start(place * live.shape[1] + number, seed)
             for array in (self.rewards, self.lengths, rewards, ended, out_of_time):
                 array[place, number] = 0
@@ -177,7 +176,7 @@ class Ensemble:
         done = len(agent.record)
         if done % self.task["episodes"] == 0 or done == total:
             latest = np.mean([row[1] for row in agent.record[-self.task["episodes"] :]])
-            agent.progress(done, family.METRIC, float(latest))
+            agent.progress(done, METRIC, float(latest))
 
     def retire(self, results: dict[int, Trained]) -> None:
         """Keep the rewind points just reached; hand back the agents that are done and drop them."""
@@ -205,9 +204,9 @@ class Ensemble:
         if not agent.failure and not all(np.isfinite(a).all() for a in network.tensors.values()):
             agent.failure = ("diverged", f"weights not finite at step {agent.steps}")
         status, reason = agent.failure or ("ok", "")
-        metrics: dict[str, Any] = {family.METRIC: family.chance(self.task)}
+        metrics: dict[str, Any] = {}
         if status == "ok":
-            metrics[family.METRIC] = float(np.mean(rewards[-self.task["reward_episodes"] :]))
+            metrics[METRIC] = float(np.mean(rewards[-self.task["reward_episodes"] :]))
             metrics["training_reward"] = float(np.mean(rewards))
         metrics |= {"games": len(rewards), "steps": agent.steps, "updates": agent.updates}
         metrics |= {"game": self.game.played, "game_note": self.game.note}
@@ -239,9 +238,9 @@ class Ensemble:
             for point, (network, moments) in (points | agent.rewound).items():
                 arrays |= {f"{point} network {name}": array for name, array in network.tensors.items()}
                 arrays |= {f"{point} optimizer {name}": array for name, array in moments.items()}
-            said: dict[str, Any] = {"steps": agent.steps, "updates": agent.updates, "seconds": agent.seconds}
-            said |= {"rewound": list(agent.rewound), "actions": agent.actions.bit_generator.state}
-            agent.checkpoint.save(arrays, said)
+            state: dict[str, Any] = {"steps": agent.steps, "updates": agent.updates, "seconds": agent.seconds}
+            state |= {"rewound": list(agent.rewound), "actions": agent.actions.bit_generator.state}
+            agent.checkpoint.save(arrays, state)
 
     def restore(self) -> None:
         """Take up each agent's last save, if it has one."""
@@ -250,28 +249,23 @@ class Ensemble:
             saved = agent.checkpoint.load()
             if saved is None:
                 continue
-            arrays, said = saved
+            arrays, state = saved
             self.games.restore(
-                slice(index * environments, (index + 1) * environments), part(arrays, "games ")
+                slice(index * environments, (index + 1) * environments), under(arrays, "games ")
             )
             for name in COUNTERS:
                 getattr(self, name)[index] = arrays[name]
             points = {
                 point: (
-                    agent.run.start.with_tensors(part(arrays, f"{point} network ")),
-                    part(arrays, f"{point} optimizer "),
+                    agent.run.start.with_tensors(under(arrays, f"{point} network ")),
+                    under(arrays, f"{point} optimizer "),
                 )
-                for point in ("now", *said["rewound"])
+                for point in ("now", *state["rewound"])
             }
             self.learner.load(index, *points.pop("now"))
             agent.rewound, agent.record = points, arrays["record"].tolist()
-            agent.steps, agent.updates, agent.seconds = said["steps"], said["updates"], said["seconds"]
-            agent.actions.bit_generator.state = said["actions"]
-
-
-def part(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            agent.steps, agent.updates, agent.seconds = state["steps"], state["updates"], state["seconds"]
+            agent.actions.bit_generator.state = state["actions"]
 
 
 def places(which: np.ndarray) -> list[tuple[int, int]]:
@@ -281,7 +275,7 @@ def places(which: np.ndarray) -> list[tuple[int, int]]:
 
 def learner(task: Task, runs: Sequence[Run]) -> Learner:
     if task["learner"] == "torch":
-        from .actor_critic_torch import TorchActorCritic
+        from .torch_learner import TorchActorCritic
 
         return TorchActorCritic(task, runs)
     return ActorCritic(task, runs)
@@ -297,9 +291,10 @@ def sample(logits: np.ndarray, draws: np.ndarray) -> np.ndarray:
 def targets(
     task: Task, values: np.ndarray, rewards: np.ndarray, live: np.ndarray, final: np.ndarray
 ) -> np.ndarray:
-    """What the values of a block should be: rewards of up to `n_step` steps and the value of the state then.
+    """What the values of a rollout should be: rewards of up to `n_step` steps and the value of the state
+    then.
 
-    values [agents, block + 1, environments], the rest [agents, block, environments]. A game that is
+    values [agents, rollout + 1, environments], the rest [agents, rollout, environments]. A game that is
     not live stands at its last state, whose value counts unless the state is final.
     """
     found = values[:, :-1]

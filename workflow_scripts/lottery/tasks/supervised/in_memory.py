@@ -9,29 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .preparation import splits
-from .seeds import stream
-from .tasks import Task
-from .weights import load_arrays
+from ...data.images import splits
+from ...runs import Task
+from ...seeds import seed_for
+from ...training.ranks import Share
+from ...weights import load_arrays
 
-PAD = 4  # pixels around an image that is cropped at random (OT-AMB-9, as is usual for CIFAR)
+PAD = 4  # pixels around an image that is cropped at random, as is usual for CIFAR
 Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Share:
-    """The part of every batch that one of several processes trains on."""
-
-    rank: int = 0
-    ranks: int = 1
-
-    def of(self, batches: Tensor) -> Tensor:
-        """[steps, B] -> [steps, this process's part of B]."""
-        return batches.tensor_split(self.ranks, dim=1)[self.rank]
-
-
-@dataclass(frozen=True)
-class Data:
+class InMemory:
     """images: part -> [N, C, H, W] uint8, labels: part -> [N]; parts are train, validation, test."""
 
     images: dict[str, Tensor]
@@ -64,11 +53,16 @@ class Data:
             part = slice(share.rank, None, share.ranks)
             yield self.normalise(x[part]), target[part]
 
+    def examples(self, name: str, indices: Tensor) -> Batch:
+        """Some examples of a part, normalised."""
+        indices = indices.to(self.mean.device)
+        return self.normalise(self.images[name][indices]), self.labels[name][indices]
+
     def size(self, name: str) -> int:
         return len(self.labels[name])
 
 
-def load(path: Path, task: Task, device: torch.device) -> Data:
+def load(path: Path, task: Task, device: torch.device) -> InMemory:
     """The task's training, validation and test examples. Raises DamagedFile."""
     arrays, _ = load_arrays(path)
     train, validation = splits(len(arrays["train_labels"]), task["validation"])
@@ -79,7 +73,7 @@ def load(path: Path, task: Task, device: torch.device) -> Data:
     if task["image"]:
         pixels = {part: fitted(x, task["image"]) for part, x in pixels.items()}
     mean, std = (torch.from_numpy(arrays[name]).to(device).view(1, -1, 1, 1) for name in ("mean", "std"))
-    return Data(
+    return InMemory(
         pixels,
         {part: torch.from_numpy(array).to(device) for part, array in labels.items()},
         mean,
@@ -99,7 +93,7 @@ def fitted(images: Tensor, shape: Sequence[int]) -> Tensor:
 
 def order(seed: int, epoch: int, examples: int, batch_size: int) -> Tensor:
     """Indices of an epoch's whole batches, [steps, B]: its own stream for each seed and epoch."""
-    generator = torch.Generator().manual_seed(stream(seed, "order", epoch))
+    generator = torch.Generator().manual_seed(seed_for(seed, "order", epoch))
     shuffled = torch.randperm(examples, generator=generator)
     return shuffled[: examples // batch_size * batch_size].view(-1, batch_size)
 
@@ -108,7 +102,7 @@ def augmentation(seed: int, epoch: int, examples: int, kinds: Sequence[str]) -> 
     """Shifts [N, 2] of 0 to 2 PAD pixels and flips [N] for an epoch, from a stream of their own."""
     if not kinds:
         return torch.empty(examples, 2), torch.empty(examples)
-    rng = np.random.default_rng(stream(seed, "augmentation", epoch))
+    rng = np.random.default_rng(seed_for(seed, "augmentation", epoch))
     shifts = rng.integers(0, 2 * PAD + 1, (examples, 2))
     return torch.from_numpy(shifts), torch.from_numpy(rng.integers(0, 2, examples).astype(bool))
 

@@ -5,35 +5,40 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import batches, parallel, plugins, streams
-from .batches import Data, Share
-from .checkpoints import Checkpoint, exit_if, identity, told_to_stop
-from .enforcement import masked_step
-from .masks import apply
-from .networks import load_network, load_optimizer, optimizer_state, to_array, to_network
-from .preparation import describe
-from .progress import Progress
-from .seeds import stream
-from .streams import Stream
-from .tasks import Run, Task, Trained, supervised
-from .tickets import empty_layers
-from .weights import Network
+from ... import plugins
+from ...data.images import describe
+from ...masks import apply
+from ...runs import Arrays, Process, Run, Task, Trained
+from ...seeds import seed_for
+from ...tickets import empty_layers
+from ...training import ranks
+from ...training.checkpoints import Checkpoint, exit_if, identity
+from ...training.enforcement import masked_step
+from ...training.modules import load_network, load_optimizer, optimizer_state, to_array, to_network
+from ...training.progress import Progress
+from ...training.ranks import Share
+from ...weights import Network, under
+from . import from_files, in_memory
+from .from_files import FromFiles
+from .in_memory import InMemory
+from .settings import METRIC, image_shape, options, steps, streamed
 
-Rewound = dict[str, tuple[Network, dict[str, np.ndarray]]]
+Rewound = dict[str, tuple[Network, Arrays]]
+Examples = InMemory | FromFiles
 Row = dict[str, Any]
 
 
 def build(task: Task) -> tuple[nn.Module, str]:
     """The task's model and the name of its output layer."""
     model, classes = plugins.find("models", task["model"]["name"]), describe(task["dataset"]).classes
-    return model.build(supervised.image_shape(task), classes, **supervised.options(task)), model.OUTPUT
+    return model.build(image_shape(task), classes, **options(task)), model.OUTPUT
 
 
 def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -45,7 +50,7 @@ def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim
 
 def first_step(task: Task, schedule_from: str) -> int:
     """The step of the task's schedule, and of its data order, that a training begins with."""
-    return 0 if schedule_from in ("start", "end") else supervised.steps(task, schedule_from)
+    return 0 if schedule_from in ("start", "end") else steps(task, schedule_from)
 
 
 def learning_rates(task: Task, schedule_from: str) -> list[float]:
@@ -53,8 +58,8 @@ def learning_rates(task: Task, schedule_from: str) -> list[float]:
 
     schedule_from: `start`, a point to go on from, or `end` for the whole length at the last rate
     """
-    schedule, length = task["schedule"], supervised.steps(task, task["length"])
-    milestones = [supervised.steps(task, point) for point in schedule["milestones"]]
+    schedule, length = task["schedule"], steps(task, task["length"])
+    milestones = [steps(task, point) for point in schedule["milestones"]]
 
     def rate(step: int) -> float:
         warm = min(1.0, (step + 1) / max(1, schedule["warmup"]))
@@ -67,7 +72,7 @@ def learning_rates(task: Task, schedule_from: str) -> list[float]:
 
 @dataclass
 class State:
-    """All that a training changes, but for the random streams: what a checkpoint holds."""
+    """All that a training changes, but for the random generators: what a checkpoint holds."""
 
     model: nn.Module
     output: str
@@ -104,11 +109,9 @@ class State:
         arrays, state = saved
         like = self.network()
 
-        def point(name: str) -> tuple[Network, dict[str, np.ndarray]]:
+        def point(name: str) -> tuple[Network, Arrays]:
             network = {key: arrays[f"{name} network {key}"] for key in like.tensors}
-            prefix = f"{name} optimizer "
-            moments = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-            return like.with_tensors(network), moments
+            return like.with_tensors(network), under(arrays, f"{name} optimizer ")
 
         network, moments = point("now")
         load_network(self.model, network)
@@ -125,24 +128,25 @@ def train(task: Task, run: Run) -> Trained:
     """Train one network for the rest of its schedule, on all GPUs there are if its data set is streamed.
 
     A network in which the input no longer reaches the output is `collapsed` and is not trained; a
-    loss that is not finite ends the training as `diverged`. Both score at chance.
+    loss that is not finite ends the training as `diverged`.
     """
-    ranks = parallel.ranks(task)
-    if ranks > 1:
-        return parallel.train(train_share, task, run, ranks)
+    devices = torch.cuda.device_count() if streamed(task) else 1
+    number = ranks.number(devices, run.process.ranks, task["batch_size"])
+    if number > 1:
+        return ranks.train(train_share, task, run, number)
     return train_share(task, run, Share())
 
 
 def train_share(task: Task, run: Run, share: Share) -> Trained:
     """Train on one device, on its share of every batch."""
     torch.set_num_threads(1)  # another number of threads gives other bits
-    device = torch.device("cuda", share.rank) if torch.cuda.is_available() else torch.device("cpu")
+    device = device_of(share)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it beside the next line
         torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
-    torch.manual_seed(stream(run.seed, "dropout", *([share.rank] if share.rank else [])))
+    torch.manual_seed(seed_for(run.noise, "dropout", *([share.rank] if share.rank else [])))
     assert run.data is not None
-    data: Data | Stream = (streams if supervised.streamed(task) else batches).load(run.data, task, device)
+    data = load_data(task, run.data, run.process, device)
     model, output = build(task)
     load_network(in_memory_format(model.to(device)), run.start)
     state = State(model, output, make_optimizer(model, task["optimizer"]), torch.zeros(2, device=device))
@@ -150,12 +154,12 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
         return failed(task, run, state, "collapsed", f"no weights left in {', '.join(empty)}")
 
     load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
-    checkpoint = Checkpoint(run.checkpoint, identity(task, run), writes=share.rank == 0)
+    checkpoint = Checkpoint(run, identity(task, run), writes=share.rank == 0)
     state.restore(checkpoint)
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
-    forward = compiled(task, parallel.averaging_gradients(model, share))
-    rates, every = learning_rates(task, run.rewind.schedule), supervised.steps(task, task["evaluate_every"])
-    wanted = {supervised.steps(task, point): point for point in run.rewind_points}
+    forward = compiled(task, ranks.averaging_gradients(model, share))
+    rates, every = learning_rates(task, run.rewind.schedule), steps(task, task["evaluate_every"])
+    wanted = {steps(task, point): point for point in run.rewind_points}
     progress = Progress(run.name, "step", state.step, len(rates))
     per_epoch, first = data.size("train") // task["batch_size"], first_step(task, run.rewind.schedule)
     if not state.curve:
@@ -163,7 +167,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
 
     while state.step < len(rates):
         epoch, done = divmod(first + state.step, per_epoch)
-        for images, target in data.training(run.seed, epoch, done, share):
+        for images, target in data.training(run.noise, epoch, done, share):
             for group in state.optimizer.param_groups:
                 group["lr"] = rates[state.step]
             with precision(task, device):
@@ -179,13 +183,13 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
             if state.step % every == 0 or state.step == len(rates):
                 row = evaluation(task, state, data, state.step, share)
                 state.curve.append(row)
-                progress(state.step, supervised.METRIC, row[supervised.METRIC])
+                progress(state.step, METRIC, row[METRIC])
                 if not all(math.isfinite(row[key] or 0) for key in row):
                     return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
-            if parallel.agreed(checkpoint.due, share):
+            if ranks.agreed(checkpoint.due, share):
                 if checkpoint.writes:
                     state.save(checkpoint)
-                exit_if(parallel.agreed(told_to_stop(), share))
+                exit_if(ranks.agreed(run.process.stop(), share))
             if state.step == len(rates):
                 break
 
@@ -200,6 +204,17 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     }
     network = network.with_tensors(apply(run.mask or {}, network.tensors))
     return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
+
+
+def device_of(share: Share) -> torch.device:
+    return torch.device("cuda", share.rank) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def load_data(task: Task, path: Path, process: Process, device: torch.device) -> Examples:
+    """The prepared data set, its images in memory or read from their files as they are wanted."""
+    if streamed(task):
+        return from_files.load(path, task, device, process.data_root)
+    return in_memory.load(path, task, device)
 
 
 def compiled(task: Task, model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -222,14 +237,14 @@ def in_memory_format(model: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def evaluate(
-    task: Task, model: nn.Module, data: Data | Stream, part: str, share: Share
+def evaluate_part(
+    task: Task, model: nn.Module, data: Examples, part: str, share: Share
 ) -> tuple[float | None, float | None]:
     """Mean loss and accuracy over one part of the data, in evaluation mode; None if it is empty."""
     if not data.size(part):
         return None, None
     model.eval()
-    parallel.same_buffers(model, share)
+    ranks.same_buffers(model, share)
     sums = torch.zeros(2, dtype=torch.float64, device=data.mean.device)
     for x, target in data.part(part, share):
         with precision(task, x.device):
@@ -237,27 +252,27 @@ def evaluate(
         loss = F.cross_entropy(logits, target, reduction="sum")
         sums += torch.stack((loss, (logits.argmax(1) == target).sum())).double()
     model.train()
-    loss_sum, correct = parallel.total(sums, share).tolist()
+    loss_sum, correct = ranks.total(sums, share).tolist()
     return loss_sum / data.size(part), correct / data.size(part)
 
 
-def evaluation(task: Task, state: State, data: Data | Stream, step: int, share: Share) -> Row:
+def evaluation(task: Task, state: State, data: Examples, step: int, share: Share) -> Row:
     """One row of the curve; training loss and accuracy are means over the steps since the last row."""
     row: Row = {"step": step, "train_loss": None, "train_accuracy": None}
     if state.curve:
-        sums = parallel.total(state.sums, share) / share.ranks
+        sums = ranks.total(state.sums, share) / share.ranks
         row["train_loss"], row["train_accuracy"] = (sums / (step - state.curve[-1]["step"])).tolist()
     for part in ("validation", "test"):
-        row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate(task, state.model, data, part, share)
+        row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate_part(task, state.model, data, part, share)
     state.sums.zero_()
     return row
 
 
-def training_set(task: Task, state: State, data: Data | Stream, share: Share) -> Row:
+def training_set(task: Task, state: State, data: Examples, share: Share) -> Row:
     """Loss and accuracy on the training set; of a streamed one, their means while it was last trained on."""
-    if isinstance(data, Stream):
+    if isinstance(data, FromFiles):
         return {key: state.curve[-1][key] for key in ("train_loss", "train_accuracy")}
-    loss, accuracy = evaluate(task, state.model, data, "train", share)
+    loss, accuracy = evaluate_part(task, state.model, data, "train", share)
     return {"train_loss": loss, "train_accuracy": accuracy}
 
 
@@ -271,7 +286,7 @@ def early_stop(curve: list[Row]) -> Row:
 
 
 @torch.no_grad()
-def input_matters(model: nn.Module, data: Data | Stream) -> bool:
+def input_matters(model: nn.Module, data: Examples) -> bool:
     """Whether any two of the first test images get different outputs."""
     model.eval()
     images, _ = next(iter(data.part("test", Share())))
@@ -281,11 +296,11 @@ def input_matters(model: nn.Module, data: Data | Stream) -> bool:
 
 
 def failed(task: Task, run: Run, state: State, status: str, reason: str) -> Trained:
-    """A result at chance level; rewind points not reached hold the network as it is."""
+    """A result that counts at chance; rewind points not reached hold the network as it is."""
     network = state.network()
     network = network.with_tensors(apply(run.mask or {}, network.tensors))
     missing: Rewound = {point: (network, {}) for point in run.rewind_points if point not in state.rewound}
-    metrics = {"test_accuracy": supervised.chance(task), "steps": state.step}
+    metrics = {"steps": state.step}
     return Trained(
         network, metrics, state.curve, state.total_seconds(), state.rewound | missing, status, reason
     )

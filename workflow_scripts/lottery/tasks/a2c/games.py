@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...errors import InputError
 from . import fast_games
-from .errors import InputError
 
 # names that gymnasium no longer knows, and what is the same game today
 RENAMED = {
