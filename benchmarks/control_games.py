@@ -17,13 +17,12 @@ warnings.filterwarnings("ignore")
 
 import gymnasium
 import torch
-from lottery import games
 from lottery.config import read_datasets, read_tasks
-from lottery.schemas import read_yaml
 from lottery.rewinding import Rewind
-from lottery.seeds import seed_for
 from lottery.runs import Run
+from lottery.seeds import seed_for
 from lottery.tasks import a2c as family
+from lottery.tasks.a2c import games
 from stable_baselines3 import A2C
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -53,7 +52,7 @@ def theirs(task, steps):
     game, n = games.find(task["game"]).played, task["environments"]
     policy = {"net_arch": task["hidden"], "activation_fn": torch.nn.ReLU}
     env = DummyVecEnv([lambda: gymnasium.make(game)] * n)
-    agent = A2C("MlpPolicy", env, 1e-4, task["block"], policy_kwargs=policy, device="cpu", seed=1)
+    agent = A2C("MlpPolicy", env, 1e-4, task["rollout"], policy_kwargs=policy, device="cpu", seed=1)
     started = time.process_time()
     agent.learn(steps)
     return agent.num_timesteps / (time.process_time() - started)

@@ -99,11 +99,12 @@ def random_images(number: int):
 
 def ours(name: str, batch: int, steps: int, way: str) -> float:
     import numpy as np
-    from lottery import tickets, training
+    from lottery import tickets
     from lottery.pruning import Pruning
     from lottery.rewinding import Rewind
     from lottery.runs import Run
-from lottery.tasks import supervised
+    from lottery.tasks import supervised
+    from lottery.tasks.supervised import loop
     from lottery.weights import save_arrays
 
     sys.stderr = open(os.devnull, "w")  # progress lines  # noqa: SIM115
@@ -121,7 +122,7 @@ from lottery.tasks import supervised
         def seconds(length: int) -> float:
             run = Run(start, mask, 1, Rewind(), Path(folder) / "checkpoint.safetensors", "benchmark", data)
             began = time.perf_counter()
-            training.train(task | {"length": f"step{length}"}, run)
+            loop.train(task | {"length": f"step{length}"}, run)
             return time.perf_counter() - began
 
         seconds(1)
@@ -131,10 +132,10 @@ from lottery.tasks import supervised
 def usual(name: str, batch: int, steps: int) -> float:
     import numpy as np
     import torch
-    from lottery import tickets, training
-    from lottery.training.modules import load_network
+    from lottery import tickets
     from lottery.pruning import Pruning
     from lottery.tasks import supervised
+    from lottery.training.modules import load_network
     from PIL import Image
     from torch.nn import functional as F
     from torch.nn.utils import prune
@@ -162,7 +163,7 @@ def usual(name: str, batch: int, steps: int) -> float:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task = task_of(name, batch, "usual")
-    model, _ = training.build(task)
+    model = supervised.module(task)
     mask, start = tickets.random_ticket(
         Pruning(rate=1 - LEFT), 1, supervised.initialise(task, 1), np.random.default_rng(0)
     )

@@ -2,7 +2,7 @@ rule tables:
     """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer."""
     input:
         runs=[file(run, "metrics") for run in study.runs(study.curves)],
-        masks=study.next_masks(),
+        next_level=study.next_level(),
     output:
         runs=TABLES["runs"],
         summary=report(

@@ -43,8 +43,8 @@ rule train_level:
     input:
         unpack(level_input),
     output:
-        trained=temp(file(COPY, "trained")),
         **files(COPY, *RUN),
+        trained=temp(file(COPY, "trained")),
     log:
         addresses.log(COPY),
     benchmark:
@@ -56,9 +56,7 @@ rule train_level:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(
-            w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]
-        ),
+        settings=lambda w: settings_of(w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]),
     script:
         "../workflow_scripts/train_level.py"
 
@@ -78,9 +76,7 @@ rule keep_weights:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(
-            w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]
-        ),
+        settings=lambda w: settings_of(w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]),
     script:
         "../workflow_scripts/keep_weights.py"
 

@@ -2,24 +2,25 @@
 
 import copy
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import REPO
-from lottery import a2c, checkpoints, games, masks, stages, tickets
-from lottery.tasks.a2c.learner import ActorCritic
-from lottery.tasks.a2c.torch_learner import TorchActorCritic
+from lottery import addresses, masks, stages, tickets
 from lottery.config import read_tasks
 from lottery.errors import InputError
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
+from lottery.runs import Process, Run
 from lottery.seeds import seed_for
 from lottery.study import read_study, training_settings
-from lottery.runs import Run
 from lottery.tasks import a2c as family
+from lottery.tasks.a2c import ensemble, games
+from lottery.tasks.a2c.learner import ActorCritic
+from lottery.tasks.a2c.torch_learner import TorchActorCritic
+from lottery.training import checkpoints
 from lottery.weights import load_arrays
 
 TINY = {
@@ -83,10 +84,10 @@ def test_both_learners_take_the_same_gradient_step(task, run, reduction):
     made = task(game="Acrobot-v1", entropy_weight=0.1, value_weight=0.7, reduction=reduction)
     runs = [run(made, seed=1), run(made, level=3, seed=2)]
     numpy_s, torch_s = ActorCritic(made, runs), TorchActorCritic(made, runs)
-    rng, rows = np.random.default_rng(0), made["block"] * made["environments"]
+    rng, rows = np.random.default_rng(0), made["rollout"] * made["environments"]
 
     def act(rng):
-        for step in range(made["block"] + 1):
+        for step in range(made["rollout"] + 1):
             observations = rng.normal(size=(2, made["environments"], 6)).astype(np.float32)
             found, expected = numpy_s.act(step, observations), torch_s.act(step, observations)
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -96,7 +97,7 @@ def test_both_learners_take_the_same_gradient_step(task, run, reduction):
         actions = rng.integers(0, 3, (2, rows))
         targets = rng.normal(size=(2, rows)).astype(np.float32)
         weight = (rng.random((2, rows)) < 0.9).astype(np.float32) / (rows if reduction == "mean" else 1)
-        numpy_s.backward(numpy_s.signal(actions, targets, weight))
+        numpy_s.backward(numpy_s.output_gradient(actions, targets, weight))
         torch_s.loss(actions, targets, weight).backward()
         for ticket, model in enumerate(torch_s.models):
             gradient = numpy_s._tensors(numpy_s.gradient[ticket])
@@ -115,25 +116,25 @@ def test_both_learners_take_the_same_gradient_step(task, run, reduction):
                 np.testing.assert_allclose(state[key], expected[key], rtol=1e-4, atol=1e-8)
 
 
-def test_the_signal_is_the_derivative_of_the_loss_by_the_outputs(task, run):
+def test_the_output_gradient_is_the_derivative_of_the_loss_by_the_outputs(task, run):
     made = task(game="Acrobot-v1", entropy_weight=0.2, value_weight=0.5)
     torch_s, ours = TorchActorCritic(made, [run(made)]), ActorCritic(made, [run(made)])
-    rng, rows = np.random.default_rng(0), made["block"] * made["environments"]
+    rng, rows = np.random.default_rng(0), made["rollout"] * made["environments"]
     outputs = rng.normal(size=(1, rows, 4))
     torch_s.outputs = [torch.from_numpy(outputs).requires_grad_()] * 4
-    torch_s.task = {**made, "block": 1}
+    torch_s.task = {**made, "rollout": 1}
     ours.outputs = outputs.astype(np.float32)
     arguments = rng.integers(0, 3, (1, rows)), rng.normal(size=(1, rows)), rng.random((1, rows))
     torch_s.loss(*arguments).backward()
     expected = torch_s.outputs[0].grad.numpy()
-    np.testing.assert_allclose(ours.signal(*arguments), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ours.output_gradient(*arguments), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("learner", ["numpy", "torch"])
 def test_pruned_weights_are_0_from_first_to_last(task, run, learner):
     made = task(learner=learner)
     asked = run(made, level=6)
-    trained, moved = a2c.train(made, [asked])[0], 0
+    trained, moved = ensemble.train(made, [asked])[0], 0
     for name, mask in asked.mask.items():
         tensor = trained.network.tensors[name]
         assert np.all(tensor[~mask] == 0) and not np.any(np.signbit(tensor[~mask]))
@@ -145,7 +146,7 @@ def test_a_step_moves_no_pruned_weight_and_remembers_nothing_of_it(task, run):
     made = task()
     asked = run(made, level=4)
     learner = ActorCritic(made, [asked])
-    rng, rows = np.random.default_rng(0), made["block"] * made["environments"]
+    rng, rows = np.random.default_rng(0), made["rollout"] * made["environments"]
     for step in range(5):
         learner.act(step, rng.normal(size=(1, 5, 4)))
     learner.update(rng.integers(0, 2, (1, rows)), rng.normal(size=(1, rows)), np.ones((1, rows), np.float32))
@@ -163,33 +164,29 @@ def test_a_step_moves_no_pruned_weight_and_remembers_nothing_of_it(task, run):
 def test_tickets_train_alone_or_in_any_company_with_the_same_bits(task, run, game):
     made = task(game=game, hidden=[32, 32], **SHORT if game != "CartPole-v0" else {})
     asked = [run(made, level=level, seed=seed) for level in (0, 5) for seed in (1, 2, 3)]
-    alone = [bits(a2c.train(made, [one])[0]) for one in asked]
+    alone = [bits(ensemble.train(made, [one])[0]) for one in asked]
     for order in ([3, 0, 4], [5, 2, 0, 1, 4, 3], [1, 3, 5, 0, 2, 4]):
-        together = a2c.train(made, [asked[place] for place in order])
+        together = ensemble.train(made, [asked[place] for place in order])
         assert [bits(one) for one in together] == [alone[place] for place in order]
     assert len({one[0]["final policy.weight"] for one in alone}) == 6
 
 
 def files(folder):
-    """Relative path -> content of every file; of metrics.json without how it came about."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            if path.name == "metrics.json":
-                content = {key: value for key, value in json.loads(content).items() if key != "provenance"}
-            found[str(path.relative_to(folder))] = content
-    return found
+    """Relative path -> content of every file but those that say how it came about."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "provenance.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def random_tickets(made, folder, seeds_and_levels):
+    chance = folder.with_suffix(".json")
+    chance.write_text('{"value": 20.0}')
     pruning = dataclasses.asdict(ALL)
     for seed, level in seeds_and_levels:
         where = folder / f"seed{seed}/level{level}"
         where.mkdir(parents=True)
-        outputs = {"metrics": str(where / "metrics.json"), "curve": str(where / "curve.csv")}
+        outputs = addresses.files(str(where), "metrics", "curve", "provenance")
         settings = training_settings(made, seed, level, "random", pruning=pruning)
-        yield stages.train_random(settings, {}, outputs)
+        yield stages.train_random(settings, {"chance": str(chance)}, outputs, Process())
 
 
 def test_stages_run_together_write_the_files_that_each_writes_alone(task, tmp_path):
@@ -217,7 +214,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(task, run, changes, level
     made = task(**changes)
     points = () if level else tuple(made["rewind_points"])
     asked = [run(made, level, seed, rewind_points=points) for seed in (1, 2)]
-    undisturbed = [bits(one) for one in a2c.train(made, asked)]
+    undisturbed = [bits(one) for one in ensemble.train(made, asked)]
 
     class Killed(Exception):  # noqa: N818
         pass
@@ -233,13 +230,13 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(task, run, changes, level
             if state["updates"] == self.dies:
                 raise Killed
 
-    monkeypatch.setattr(a2c, "Checkpoint", SavesAt)
+    monkeypatch.setattr(ensemble, "Checkpoint", SavesAt)
     for SavesAt.saves, SavesAt.dies in (({3}, 7), ({11, 12}, 12), ({20, 21}, 25)):
         with pytest.raises(Killed):
-            a2c.train(made, asked)
+            ensemble.train(made, asked)
     SavesAt.saves, SavesAt.dies = {}, -1
-    assert bits(a2c.train(made, asked[:1])[0]) == undisturbed[0]
-    assert bits(a2c.train(made, asked[1:])[0]) == undisturbed[1]
+    assert bits(ensemble.train(made, asked[:1])[0]) == undisturbed[0]
+    assert bits(ensemble.train(made, asked[1:])[0]) == undisturbed[1]
     assert load_arrays(asked[0].checkpoint)[1]["state"]["updates"] == 21
 
 
@@ -249,7 +246,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(task, run, changes, level
 def test_epochs_rewards_and_steps_are_of_finished_games(task, run):
     made = task()
     asked = run(made, rewind_points=("epoch1",))
-    trained = a2c.train(made, [asked])[0]
+    trained = ensemble.train(made, [asked])[0]
     rewards, lengths = ([row[key] for row in trained.curve] for key in ("episodic_reward", "length"))
     assert [row["game"] for row in trained.curve] == list(range(1, 25)) and rewards == lengths
     steps = [row["step"] for row in trained.curve]
@@ -258,7 +255,7 @@ def test_epochs_rewards_and_steps_are_of_finished_games(task, run):
     assert trained.metrics["episodic_reward"] == np.mean(rewards[-8:])
     assert trained.metrics["training_reward"] == pytest.approx(np.mean(rewards))
     assert trained.metrics["game"] == "CartPole-v0" and trained.metrics["games"] == 24
-    first = a2c.train(task(length="epoch1", reward_episodes=6), [run(made)])[0]
+    first = ensemble.train(task(length="epoch1", reward_episodes=6), [run(made)])[0]
     rewound = trained.rewound["epoch1"][0]
     assert all(np.array_equal(first.network.tensors[n], rewound.tensors[n]) for n in rewound.tensors)
     assert family.steps(task(episodes_scope="environment"), "epoch4") == 4 * 6 * 5
@@ -266,14 +263,14 @@ def test_epochs_rewards_and_steps_are_of_finished_games(task, run):
 
 def test_a_schedule_taken_from_epoch1_plays_what_is_left_of_it(task, run):
     made = task()
-    trained = a2c.train(made, [run(made, rewind=Rewind(schedule="epoch1"))])[0]
+    trained = ensemble.train(made, [run(made, rewind=Rewind(schedule="epoch1"))])[0]
     assert len(trained.curve) == 24 - 6
 
 
 @pytest.mark.parametrize("n_step", [1, 2, 3, 4])
 @pytest.mark.parametrize("bootstrap", [True, False])
 def test_targets_are_rewards_and_the_value_of_the_state_then(task, n_step, bootstrap):
-    """Against the definition, one transition at a time; games end in both ways within and across blocks."""
+    """Against the definition, one transition at a time; games end in both ways within and across rollouts."""
     made = task(n_step=n_step, discount=0.9, bootstrap_timeouts=bootstrap)
     rng, environments = np.random.default_rng(n_step), 200
     values = rng.normal(size=(1, 5, environments)).astype(np.float32)
@@ -285,7 +282,7 @@ def test_targets_are_rewards_and_the_value_of_the_state_then(task, n_step, boots
         ended[:, t] = live[:, t] & (rng.random((1, environments)) < 0.2)
         out[:, t] = live[:, t] & ~ended[:, t] & (rng.random((1, environments)) < 0.2)
         over = ended[:, t] | out[:, t]
-    found = a2c.targets(made, values, rewards, live, ended if bootstrap else ended | out)
+    found = ensemble.targets(made, values, rewards, live, ended if bootstrap else ended | out)
     for t in range(4):
         for e in range(environments):
             if not live[0, t, e]:
@@ -305,7 +302,7 @@ def test_targets_are_rewards_and_the_value_of_the_state_then(task, n_step, boots
 def test_actions_are_drawn_with_the_probabilities_of_the_policy():
     logits = np.array([[[0.0, 1.0, -1.0], [50.0, -900.0, 49.0]]], np.float32)
     draws = np.random.default_rng(0).random((40_000, 1, 2), np.float32)
-    actions = np.array([a2c.sample(logits, draw)[0] for draw in draws])
+    actions = np.array([ensemble.sample(logits, draw)[0] for draw in draws])
     for column, row in zip(actions.T, logits[0], strict=True):
         powers = np.exp(row - row.max(), dtype=float)
         np.testing.assert_allclose(
@@ -315,7 +312,7 @@ def test_actions_are_drawn_with_the_probabilities_of_the_policy():
 
 def test_a_time_out_ends_a_game_at_gymnasium_s_limit(task, run, monkeypatch):
     made = task(game="MountainCar-v0", length="epoch1", environments=2, episodes=2, reward_episodes=2)
-    trained = a2c.train(made, [run(made)])[0]
+    trained = ensemble.train(made, [run(made)])[0]
     assert [(row["length"], row["episodic_reward"]) for row in trained.curve] == [(200, -200.0)] * 2
 
 
@@ -323,9 +320,9 @@ def test_outputs_that_are_not_finite_are_a_recorded_result(task, run):
     made = task(optimizer={"lr": 1.0e30})
     good, bad = run(made, level=5), run(made, seed=2, rewind_points=("epoch1",))
     with np.errstate(all="ignore"):
-        trained = a2c.train(made, [good, bad])[1]
+        trained = ensemble.train(made, [good, bad])[1]
     assert trained.status == "diverged" and trained.reason.startswith("outputs not finite at step")
-    assert trained.metrics["episodic_reward"] == family.chance(made)
+    assert "episodic_reward" not in trained.metrics  # the engine counts it at chance
     assert set(trained.rewound) == {"epoch1"}
 
 
@@ -335,7 +332,7 @@ def test_a_policy_that_is_not_finite_is_a_recorded_result_too(task, run):
     asked = run(made)
     start = asked.start.with_tensors(asked.start.tensors | {"policy.bias": np.full(2, np.nan, np.float32)})
     with np.errstate(all="ignore"):
-        trained = a2c.train(made, [dataclasses.replace(asked, start=start)])[0]
+        trained = ensemble.train(made, [dataclasses.replace(asked, start=start)])[0]
     assert trained.status == "diverged" and trained.metrics["updates"] == 1
 
 
@@ -344,16 +341,16 @@ def test_a_policy_no_observation_reaches_is_a_recorded_result(task, run):
     blind, sees = run(made, level=2), run(made, seed=2)
     mask = {**blind.mask, "hidden.1.weight": np.zeros((12, 16), bool)}
     start = blind.start.with_tensors(masks.apply(mask, blind.start.tensors))
-    first, second = a2c.train(made, [dataclasses.replace(blind, mask=mask, start=start), sees])
+    first, second = ensemble.train(made, [dataclasses.replace(blind, mask=mask, start=start), sees])
     assert (first.status, first.reason) == ("collapsed", "no weights left in hidden.1.weight")
-    assert first.metrics["episodic_reward"] == family.chance(made) and first.metrics["updates"] == 0
-    assert bits(second) == bits(a2c.train(made, [sees])[0])
+    assert "episodic_reward" not in first.metrics and first.metrics["updates"] == 0
+    assert bits(second) == bits(ensemble.train(made, [sees])[0])
 
 
 def test_chance_is_the_reward_of_random_play(task):
-    assert family.chance(task()) == pytest.approx(22, abs=4)
-    assert family.chance(task(game="MountainCar-v0")) == -200
-    assert family.chance(task(game="LunarLander-v2")) == pytest.approx(-180, abs=50)
+    assert family.chance(task(), None) == pytest.approx(22, abs=4)
+    assert family.chance(task(game="MountainCar-v0"), None) == -200
+    assert family.chance(task(game="LunarLander-v2"), None) == pytest.approx(-180, abs=50)
 
 
 def test_the_networks_have_the_paper_s_parameter_counts(tasks):
@@ -376,10 +373,11 @@ def test_it_learns_to_hold_the_pole(task, run):
         "reward_episodes": 60,
     }
     made = task(**settings)
-    trained = [one.metrics["episodic_reward"] for one in a2c.train(made, [run(made, seed=s) for s in (1, 2)])]
+    trained = ensemble.train(made, [run(made, seed=s) for s in (1, 2)])
+    trained = [one.metrics["episodic_reward"] for one in trained]
     assert min(trained) > 100, trained
     unscaled = task(**settings, reward_scale=1.0)
-    assert a2c.train(unscaled, [run(unscaled)])[0].metrics["episodic_reward"] < 60  # rl.md, section 3
+    assert ensemble.train(unscaled, [run(unscaled)])[0].metrics["episodic_reward"] < 60
 
 
 def test_numbers_change_only_with_the_results_version(task, run):
@@ -387,7 +385,7 @@ def test_numbers_change_only_with_the_results_version(task, run):
     from lottery import RESULTS_VERSION
 
     made = task(length="epoch8")
-    trained = a2c.train(made, [run(made, level=2)])[0]
+    trained = ensemble.train(made, [run(made, level=2)])[0]
     norm = float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in trained.network.tensors.values())))
     found = (RESULTS_VERSION, norm, trained.metrics["training_reward"])
     assert found == (1, pytest.approx(2.7896, rel=1e-3), pytest.approx(24.396, rel=0.02))
@@ -401,7 +399,7 @@ REFUSED = [
     ({"length": "step100"}, "length: found 'step100', allowed: {'pattern'"),
     ({"reward_episodes": 25}, "reward_episodes: 25 is more than the 24 games played"),
     ({"reward_episodes": 0}, "reward_episodes: found 0, allowed: {'minimum': 1}"),
-    ({"n_step": 5}, "n_step: found 5, allowed: at most block, 4"),
+    ({"n_step": 5}, "n_step: found 5, allowed: at most rollout, 4"),
     ({"hidden": []}, "hidden: found [], allowed: {'minItems': 1}"),
     ({"rewind_points": ["step5"]}, "'step5' is not a point in this training; allowed: init, epochN"),
     ({"rewind_points": ["epoch5"]}, "rewind point epoch5 is after the end of training, epoch4"),

@@ -49,7 +49,8 @@ class Drill(Workspace):
 
     def write(self):
         super().write()
-        (self.path / "config/resources.yaml").write_text(yaml.safe_dump({"all": self.resources}))
+        asked = {"all": self.resources, "families": {"supervised": self.resources}}
+        (self.path / "config/resources.yaml").write_text(yaml.safe_dump(asked))
         profile = self.path / self.profile / "config.yaml"
         profile.write_text(yaml.safe_dump(yaml.safe_load(profile.read_text()) | self.options))
 
@@ -78,7 +79,7 @@ class Drill(Workspace):
     def starts(self):
         """When this training was started, whether it has ended or not."""
         if (self.path / self.target).exists():
-            return json.loads((self.path / self.target).read_text())["provenance"]["starts"]
+            return json.loads((self.path / self.target).with_name("provenance.json").read_text())["starts"]
         return json.loads(self.checkpoint.with_suffix(".starts.json").read_text())["starts"]
 
     def wait_until_saved(self):
@@ -297,7 +298,7 @@ def sigkill_of_snakemake_while_the_training_ends(make, undisturbed):
     cost = disturb(one, undisturbed, fault, starts=1)
     assert "Nothing to be done" in one.said
     one.tasks["drill"]["optimizer"] = {"name": "adam", "lr": 1.3e-3}
-    assert one.planned("--", one.target) == {"train_dense_drill": 1}
+    assert one.planned("--", one.target) == {"chance": 1, "initialise": 1, "train_dense": 1}
     return cost
 
 
@@ -343,7 +344,7 @@ def config_edited_while_it_runs(make, undisturbed):
     one.job()
     edit()
     cost = one.finish(undisturbed, starts=1)
-    assert one.planned("--", one.target) == {"train_dense_drill": 1}
+    assert one.planned("--", one.target) == {"chance": 1, "initialise": 1, "train_dense": 1}
     return cost
 
 
@@ -401,7 +402,7 @@ def controller_away_for_a_minute(make, undisturbed):
         assert not (one.path / level).exists()
         slurm.start_controller()
         cost = one.finish(undisturbed, starts=1)
-        assert len(json.loads((one.path / level).read_text())["provenance"]["starts"]) == 1
+        assert len(json.loads((one.path / level).with_name("provenance.json").read_text())["starts"]) == 1
         return cost
 
 
@@ -413,9 +414,7 @@ def small_study_in_job_arrays(make, undisturbed):
     one.study["seeds"] = [1, 2, 3]
     one.start("all")
     assert one.process.wait(900) == 0, one.said
-    made = contents(one.path / "results")
-    del made["tables/tiny/runs.csv"]  # which has run times
-    assert made == undisturbed["study"]
+    assert contents(one.path / "results") == undisturbed["study"]
     jobs = set(re.findall(r" as? slurm job (\S+)\.", one.said))
     assert any("_" in job for job in jobs), one.said
     return f"{one.said.count('Finished jobid')} jobs in {len(jobs)} SLURM jobs"
@@ -434,10 +433,12 @@ class Maker:
         nodes = nodes or self.mine
         path = self.folder / f"workspace{len(self.made)}"
         self.made.append(Drill(path, cluster, slurm or self.slurm, nodes, task))
+        for name in ("results", ".snakemake"):  # all is there that a dense run needs
+            shutil.copytree(self.prepared / name, path / name, dirs_exist_ok=True)
         return self.made[-1]
 
     def run(self, function, undisturbed):
-        self.mine = self.pairs.get()
+        self.mine, self.prepared = self.pairs.get(), undisturbed["prepared"]
         began = time.monotonic()
         try:
             return f"{function(self, undisturbed)}; {time.monotonic() - began:.0f} s in all"
@@ -461,15 +462,19 @@ def undisturbed(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed") / "workspace")
     workspace.tasks |= {"drill": DRILL, "long": LONG}
     workspace.write()
-    workspace.snakemake("--", *(f"results/dense/{task}/seed1/metrics.json" for task in ("drill", "long")))
+    dense = [f"results/dense/{task}/seed1" for task in ("drill", "long")]
+    chance = [f"results/chance/{task}.json" for task in ("drill", "long")]
+    workspace.snakemake("--", *chance, *(f"{run}/init.json" for run in dense))
+    prepared = tmp_path_factory.mktemp("prepared")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(workspace.path / name, prepared / name)
+    workspace.snakemake("--", *(f"{run}/metrics.json" for run in dense))
     found = {task: contents(workspace.path / f"results/dense/{task}/seed1") for task in ("drill", "long")}
     shutil.rmtree(workspace.path / "results")
     workspace.study["seeds"] = [1, 2, 3]
     workspace.write()
     workspace.snakemake()
-    study = contents(workspace.path / "results")
-    del study["tables/tiny/runs.csv"]
-    return {**found, "study": study}
+    return {**found, "prepared": prepared, "study": contents(workspace.path / "results")}
 
 
 @pytest.fixture(scope="session")
@@ -538,7 +543,7 @@ def test_what_slurm_refuses_is_said_before_anything_is_submitted(kind, stopped, 
     asked, message = REFUSED[kind]
     before = slurm.states()
     said = stopped(asked)
-    assert re.search(f"rule train_dense_drill: SLURM refuses .*{message}", said), said
+    assert re.search(rf"rule \w+: SLURM refuses .*{message}", said), said
     assert slurm.states().keys() <= before.keys()  # old ones are forgotten
 
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
 from lottery.config import read_tasks
-from lottery.schemas import read_yaml
 from lottery.errors import InputError
+from lottery.schemas import read_yaml
 from lottery.study import ladder, read_study
 
 

@@ -11,10 +11,10 @@ import pytest
 import torchvision.datasets
 from conftest import DATASETS
 from lottery import plugins
+from lottery.data.images import describe, prepare
 from lottery.datasets import cifar100_slice
 from lottery.datasets.mnist import load_idx
 from lottery.errors import DamagedFile, InputError
-from lottery.data.images import describe, prepare
 from lottery.weights import load_arrays
 
 REAL = Path(os.environ.get("LOTTERY_DATA", "data"))

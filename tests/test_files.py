@@ -7,11 +7,14 @@ import signal
 
 import numpy as np
 import pytest
-from lottery import checkpoints, masks, weights
-from lottery.stopping import STOPPED
-from lottery.training.checkpoints import Checkpoint
+from lottery import masks, weights
 from lottery.errors import DamagedFile
 from lottery.files import replacing, write_json
+from lottery.rewinding import Rewind
+from lottery.runs import Process, Run
+from lottery.stopping import STOPPED, listen
+from lottery.training import checkpoints
+from lottery.training.checkpoints import Checkpoint
 from lottery.weights import Network
 
 RNG = np.random.default_rng(0)
@@ -117,31 +120,94 @@ def test_json_holds_no_nan(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def training(folder, **process):
+    """A run whose checkpoint lies in a folder."""
+    return Run(
+        NETWORK, None, 1, Rewind(), folder / "checkpoint.safetensors", "test", process=Process(**process)
+    )
+
+
 def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    Checkpoint(path, "one").save({"a": np.ones(3)}, {"step": 4})
-    assert Checkpoint(path, "two").load() is None
-    arrays, state = Checkpoint(path, "one").load()
+    run = training(tmp_path)
+    Checkpoint(run, "one").save({"a": np.ones(3)}, {"step": 4})
+    assert Checkpoint(run, "two").load() is None
+    arrays, state = Checkpoint(run, "one").load()
     assert state == {"step": 4} and np.array_equal(arrays["a"], np.ones(3))
 
 
 def test_a_damaged_checkpoint_is_dropped(tmp_path, capsys):
-    path = tmp_path / "checkpoint.safetensors"
-    Checkpoint(path, "one").save({"a": np.ones(3)}, {"step": 4})
-    _flip(path)
-    assert Checkpoint(path, "one").load() is None
+    run = training(tmp_path)
+    Checkpoint(run, "one").save({"a": np.ones(3)}, {"step": 4})
+    _flip(run.checkpoint)
+    assert Checkpoint(run, "one").load() is None
     assert "starting over" in capsys.readouterr().err
 
 
+def fill(folder, number):
+    (folder / "deep").mkdir()
+    (folder / "deep/model.bin").write_bytes(bytes([number] * 100))
+
+
+def test_a_checkpoint_may_be_a_folder(tmp_path):
+    run = training(tmp_path)
+    for number in (1, 2):
+        Checkpoint(run, "one").save_folder(lambda folder, n=number: fill(folder, n), {"step": number})
+    folder, state = Checkpoint(run, "one").load_folder()
+    assert state == {"step": 2} and (folder / "deep/model.bin").read_bytes() == bytes([2] * 100)
+    assert Checkpoint(run, "two").load_folder() is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "checkpoint.starts.json"]
+    checkpoints.remove(run.checkpoint)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("killed_at", ["write", "first rename", "second rename"])
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path, killed_at, monkeypatch):
+    run = training(tmp_path)
+    Checkpoint(run, "one").save_folder(lambda folder: fill(folder, 1), {"step": 1})
+    real, renames = os.rename, []
+
+    class Killed(BaseException):
+        pass
+
+    def rename(*paths):
+        renames.append(paths)
+        if len(renames) == {"first rename": 1, "second rename": 2}.get(killed_at):
+            raise Killed
+        real(*paths)
+
+    def write(folder):
+        fill(folder, 2)
+        if killed_at == "write":
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "rename", rename)
+        Checkpoint(run, "one").save_folder(write, {"step": 2})
+    folder, state = Checkpoint(run, "one").load_folder()
+    assert state == {"step": 1} and (folder / "deep/model.bin").read_bytes() == bytes([1] * 100)
+
+
+@pytest.mark.parametrize("damage", [_flip, _truncate, os.remove])
+def test_a_damaged_folder_is_dropped(tmp_path, damage, capsys):
+    run = training(tmp_path)
+    Checkpoint(run, "one").save_folder(lambda folder: fill(folder, 1), {"step": 1})
+    damage(tmp_path / "checkpoint/deep/model.bin")
+    assert Checkpoint(run, "one").load_folder() is None
+    assert "deep/model.bin" in (said := capsys.readouterr().err) and "starting over" in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
-def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number, monkeypatch):
-    monkeypatch.setattr(checkpoints, "_told_to_stop", False)  # as it was again after this test
-    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors", "one")
+def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    run = training(tmp_path, stop=listen())
+    checkpoint = Checkpoint(run, "one")
     assert not checkpoint.due
     os.kill(os.getpid(), number)
     assert checkpoint.due
     checkpoint.save({"a": np.ones(3)}, {"step": 4})
     with pytest.raises(SystemExit) as stop:
-        checkpoints.exit_if(checkpoints.told_to_stop())
+        checkpoints.exit_if(run.process.stop())
     assert stop.value.code == STOPPED
-    assert Checkpoint(tmp_path / "checkpoint.safetensors", "one").load() is not None
+    assert Checkpoint(run, "one").load() is not None
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from lottery import checkpoints, masks, tickets, training
+from lottery import masks, tickets
 from lottery.pruning import Pruning, prune
 from lottery.rewinding import Rewind
-from lottery.seeds import seed_for
 from lottery.runs import Run
+from lottery.seeds import seed_for
 from lottery.tasks import supervised
+from lottery.tasks.supervised import loop
+from lottery.training import checkpoints
 from lottery.weights import save_arrays
 
 PRUNING = Pruning(output=False)
@@ -42,21 +44,21 @@ def images(path, classes):
 def test_twenty_steps_at_full_size(model, tasks, tmp_path, monkeypatch):
     # 40 images in batches of 4 are 10 steps an epoch; all else is as in the study
     small = {"batch_size": 4, "length": "step20", "evaluate_every": "step20", "rewind_points": ["step5"]}
-    monkeypatch.setattr(supervised, "training_examples", lambda task: 40)
+    monkeypatch.setattr(supervised.settings, "training_examples", lambda task: 40)
     source, target = (tasks[f"{name}-{model}"] | small for name in ("cifar10", "cifar100"))
     data = {name: images(tmp_path / name, classes) for name, classes in (("cifar10", 10), ("cifar100", 100))}
     checkpoint = tmp_path / "checkpoint.safetensors"
 
     start = supervised.initialise(source, seed_for(1, "init"))
     dense = Run(start, None, 1, Rewind(), checkpoint, "dense", data["cifar10"], rewind_points=("step5",))
-    trained = training.train(source, dense)
+    trained = loop.train(source, dense)
     assert trained.metrics["steps"] == 20 and trained.status == "ok"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "Checkpoint", DiesAt12)
+        patch.setattr(loop, "Checkpoint", DiesAt12)
         with pytest.raises(Killed):
-            training.train(source, dense)
+            loop.train(source, dense)
     assert checkpoint.exists()
-    again = training.train(source, dense)
+    again = loop.train(source, dense)
     assert all(a.tobytes() == again.network.tensors[n].tobytes() for n, a in trained.network.tensors.items())
     assert again.curve == trained.curve
 
@@ -64,8 +66,10 @@ def test_twenty_steps_at_full_size(model, tasks, tmp_path, monkeypatch):
     mask = prune(PRUNING, 1, trained.network, start, None, seed=1)
     assert masks.kept(mask) == round(masks.prunable(mask) * 0.8)
     fresh = supervised.initialise(target, seed_for(1, "fresh", 1))
-    mask, ticket = tickets.ticket("winning", mask, rewound, fresh, np.random.default_rng(0), transfer=True)
-    carried = training.train(target, Run(ticket, mask, 1, Rewind(), checkpoint, "carried", data["cifar100"]))
+    mask, ticket = tickets.ticket(
+        "winning", mask, rewound, fresh, np.random.default_rng(0), fresh_output=True
+    )
+    carried = loop.train(target, Run(ticket, mask, 1, Rewind(), checkpoint, "carried", data["cifar100"]))
     assert carried.metrics["steps"] == 20 and carried.network.tensors[fresh.output[0]].shape[0] == 100
     for name, m in mask.items():
         assert np.all(carried.network.tensors[name][~m] == 0), name

@@ -7,8 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 from conftest import contents
-from lottery import fast_games, games
 from lottery.errors import InputError
+from lottery.tasks.a2c import fast_games, games
 
 
 def gymnasium_s_own(name, number):

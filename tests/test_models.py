@@ -3,8 +3,8 @@
 import pytest
 import torch
 from lottery import plugins
-from lottery.training.modules import to_network
 from lottery.pruning import Pruning, prunable_tensors
+from lottery.training.modules import to_network
 
 MODELS = [  # model, options, shape, classes, parameters
     ("vgg", {}, (3, 32, 32), 10, 20_040_522),

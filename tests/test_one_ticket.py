@@ -7,8 +7,8 @@ import sys
 import pytest
 import yaml
 from conftest import REPO
-from lottery.schemas import read_yaml
 from lottery.planning import trainings
+from lottery.schemas import read_yaml
 from lottery.study import read_study
 
 LINEAGE, EVALUATED, SEEDS = 31, 14, 6  # levels 0 to 30; 1 to 6 and every third, AMB-10

@@ -7,8 +7,8 @@ import sys
 import pytest
 from conftest import REPO
 from lottery import planning
-from lottery.schemas import read_yaml
 from lottery.planning import Planned, Record
+from lottery.schemas import read_yaml
 from lottery.study import read_study
 
 STUDIES = ["config.yaml", *(f"studies/{path.name}" for path in (REPO / "config/studies").glob("*.yaml"))]

@@ -30,8 +30,8 @@ MASK = {
 }
 
 
-def make(kind, mask=MASK, fresh=FRESH, transfer=False, seed=7):
-    return tickets.ticket(kind, mask, REWOUND, fresh, np.random.default_rng(seed), transfer)
+def make(kind, mask=MASK, fresh=FRESH, fresh_output=False, seed=7):
+    return tickets.ticket(kind, mask, REWOUND, fresh, np.random.default_rng(seed), fresh_output)
 
 
 def same(a, b):
@@ -95,7 +95,7 @@ def test_the_random_ticket_has_the_level_s_count(pruning):
 def test_a_transfer_takes_all_but_the_output_layer_from_the_source():
     target = network(5, classes=4)
     inner = {"fc1.weight": MASK["fc1.weight"]}
-    mask, start = make("winning", inner, target, transfer=True)
+    mask, start = make("winning", inner, target, fresh_output=True)
     assert same(
         start.tensors["fc1.weight"][mask["fc1.weight"]], REWOUND.tensors["fc1.weight"][mask["fc1.weight"]]
     )
@@ -105,9 +105,35 @@ def test_a_transfer_takes_all_but_the_output_layer_from_the_source():
     assert set(mask) == {"fc1.weight"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "transfer", "fresh"),
+    [
+        ("winning", False, False),
+        ("winning", True, True),  # as the papers carry tickets
+        ("kept-output", True, False),
+        ("fresh-output", False, True),
+        ("kept-fresh", True, True),
+        ("layer-rewound", False, False),
+    ],
+)
+def test_a_ticket_says_what_of_the_output_layer_it_carries(kind, transfer, fresh):
+    assert tickets.has_fresh_output(kind, transfer) == fresh
+
+
+def test_a_ticket_that_keeps_its_output_layer_is_the_winning_one_and_one_that_does_not_has_a_fresh_one():
+    whole, start = make("kept-output")
+    winning, expected = make("winning")
+    assert all(np.array_equal(whole[name], winning[name]) for name in winning)
+    assert all(same(start.tensors[name], a) for name, a in expected.tensors.items())
+    mask, start = make("fresh-output", {"fc1.weight": MASK["fc1.weight"]}, fresh_output=True)
+    assert same(start.tensors["output.weight"], FRESH.tensors["output.weight"])
+    assert same(start.tensors["fc1.weight"], expected.tensors["fc1.weight"])
+    assert set(mask) == {"fc1.weight"}
+
+
 def test_a_fresh_transfer_takes_nothing_but_the_mask_from_the_source():
     target = network(5, classes=4)
-    mask, start = make("kept-fresh", {"fc1.weight": MASK["fc1.weight"]}, target, transfer=True)
+    mask, start = make("kept-fresh", {"fc1.weight": MASK["fc1.weight"]}, target, fresh_output=True)
     assert same(
         start.tensors["fc1.weight"][mask["fc1.weight"]], target.tensors["fc1.weight"][mask["fc1.weight"]]
     )
@@ -116,7 +142,7 @@ def test_a_fresh_transfer_takes_nothing_but_the_mask_from_the_source():
 def test_a_pruned_output_layer_is_not_transferred_but_pruned_at_random_to_the_same_fraction():
     """The other reading of AMB-7."""
     target = network(5, classes=4)
-    mask, start = make("winning", MASK, target, transfer=True)
+    mask, start = make("winning", MASK, target, fresh_output=True)
     assert np.array_equal(mask["fc1.weight"], MASK["fc1.weight"])
     assert mask["output.weight"].sum() == round(MASK["output.weight"].sum() * 120 / 300)
     kept = mask["output.weight"]
@@ -136,7 +162,7 @@ def test_networks_that_differ_beyond_the_output_layer_are_refused():
     target = network(5)
     target.tensors["fc1.weight"] = np.zeros((31, 20), np.float32)
     with pytest.raises(InputError, match=r"fc1.weight is \(30, 20\) in the source, \(31, 20\) in the target"):
-        make("winning", {"fc1.weight": MASK["fc1.weight"]}, target, transfer=True)
+        make("winning", {"fc1.weight": MASK["fc1.weight"]}, target, fresh_output=True)
 
 
 def test_both_fractions_are_reported():

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lottery import planning
-from lottery.schemas import read_yaml
 from lottery.errors import InputError
 from lottery.planning import Planned
+from lottery.schemas import read_yaml
 from lottery.study import Study, read_study
 
 

@@ -83,19 +83,21 @@ class Study:
         }
         return sorted(found)
 
-    def next_masks(self) -> list[str]:
-        """The mask one level further of each iterative lineage: with it a level can be added later,
-        when the weights it is pruned from are gone."""
+    def next_level(self) -> list[str]:
+        """What one level more of each iterative lineage is made from, so that it can be added when the
+        weights it is pruned from are gone: its mask and, where training goes on from them, those weights."""
         last: dict[tuple[str, str], int] = {}
         for curve in self.curves.values():
             if curve.ticket != RANDOM and self.recipes[curve.recipe]["iterative"]:
                 key = (curve.source, curve.recipe)
                 last[key] = max((last.get(key, 0), *curve.levels))
-        return [
-            file(addresses.lineage(task, recipe, seed, level + 1), "pruning")
-            for (task, recipe), level in sorted(last.items())
-            for seed in self.seeds
-        ]
+        found = []
+        for (task, recipe), level in sorted(last.items()):
+            for seed in self.seeds:
+                found.append(file(addresses.lineage(task, recipe, seed, level + 1), "pruning"))
+                if self.recipes[recipe]["rewind"]["weights"] == "final" and level:
+                    found.append(file(addresses.lineage(task, recipe, seed, level), "weights"))
+        return found
 
     def asked(self) -> Entry:
         """What the tables are made from, as plain values."""

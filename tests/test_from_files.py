@@ -1,4 +1,4 @@
-"""The streaming data path: the same interface, the same guarantees, whatever the number of workers."""
+"""The data path of sets too large for memory: the same guarantees, whatever the number of workers."""
 
 import dataclasses
 
@@ -7,15 +7,17 @@ import official_files
 import pytest
 import torch
 from conftest import TINY
-from lottery import batches, checkpoints, streams, tickets, training
-from lottery.training.ranks import Share
-from lottery.errors import InputError
+from lottery import tickets
 from lottery.data.images import prepare
+from lottery.errors import InputError
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
+from lottery.runs import Process, Run
 from lottery.seeds import seed_for
-from lottery.runs import Run
 from lottery.tasks import supervised
+from lottery.tasks.supervised import from_files, in_memory, loop
+from lottery.training import checkpoints
+from lottery.training.ranks import Share
 
 MANY = {"name": "flowers", "of": "image-folder", "streamed": True, "shape": [3, 32, 32]}
 MANY |= {"classes": 2, "train": 10, "test": 4}
@@ -42,19 +44,19 @@ ALL = Share()
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path):
     official_files.image_folder(tmp_path)
-    monkeypatch.setenv("LOTTERY_DATA", str(tmp_path))
     prepare(MANY, tmp_path, tmp_path / "flowers.safetensors")
     start = supervised.initialise(TASK, seed_for(1, "init"))
     mask, start = tickets.random_ticket(Pruning(), 3, start, np.random.default_rng(0))
     data = tmp_path / "flowers.safetensors"
-    return Run(start, mask, 1, Rewind(), tmp_path / "checkpoint.safetensors", "test", data)
+    checkpoint, process = tmp_path / "checkpoint.safetensors", Process(data_root=tmp_path)
+    return Run(start, mask, 1, Rewind(), checkpoint, "test", data, process=process)
 
 
 def images_of(run, seed, epoch, done=0, share=ALL, augment=None):
     task = TASK | ({} if augment is None else {"augment": augment})
-    data = streams.load(run.data, task, torch.device("cpu"))
+    data = from_files.load(run.data, task, torch.device("cpu"), run.process.data_root)
     return [(x, y) for x, y in data.training(seed, epoch, done, share)]
 
 
@@ -65,7 +67,7 @@ def test_crops_are_drawn_by_seed_epoch_and_image(run, monkeypatch):
     assert not torch.equal(first[0][0], images_of(run, 1, 1)[0][0])
     later = images_of(run, 1, 0, done=1)
     assert len(later) == 1 and torch.equal(later[0][0], first[1][0])
-    monkeypatch.setattr(streams.os, "sched_getaffinity", lambda pid: range(3))
+    monkeypatch.setattr(from_files.os, "sched_getaffinity", lambda pid: range(3))
     assert torch.equal(images_of(run, 1, 0)[1][0], first[1][0])
 
 
@@ -86,14 +88,14 @@ def test_without_augmentation_every_epoch_has_the_same_images(run):
 def test_the_test_set_is_that_of_the_resident_path(run, tmp_path):
     resident = {key: value for key, value in MANY.items() if key != "streamed"}
     prepare(resident, tmp_path, tmp_path / "resident.safetensors")
-    other = batches.load(tmp_path / "resident.safetensors", TASK, torch.device("cpu"))
-    mine = streams.load(run.data, TASK, torch.device("cpu"))
+    other = in_memory.load(tmp_path / "resident.safetensors", TASK, torch.device("cpu"))
+    mine = from_files.load(run.data, TASK, torch.device("cpu"), run.process.data_root)
     x, y = next(iter(mine.part("test", Share())))
     assert torch.equal(x, mine.normalise(other.images["test"])) and torch.equal(y, other.labels["test"])
 
 
 def test_a_killed_training_goes_on_with_the_same_bits(run, monkeypatch):
-    undisturbed = training.train(TASK, run)
+    undisturbed = loop.train(TASK, run)
     assert undisturbed.metrics["train_accuracy"] == undisturbed.curve[-1]["train_accuracy"]
 
     class Killed(Exception):  # noqa: N818
@@ -108,18 +110,18 @@ def test_a_killed_training_goes_on_with_the_same_bits(run, monkeypatch):
                 raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "Checkpoint", Dies)
+        patch.setattr(loop, "Checkpoint", Dies)
         with pytest.raises(Killed):
-            training.train(TASK, run)
-    again = training.train(TASK, run)
+            loop.train(TASK, run)
+    again = loop.train(TASK, run)
     assert again.curve == undisturbed.curve
     for name, values in undisturbed.network.tensors.items():
         assert values.tobytes() == again.network.tensors[name].tobytes(), name
 
 
-def test_two_processes_train_on_files(run, monkeypatch):
-    monkeypatch.setenv("LOTTERY_RANKS", "2")
-    trained = training.train(TASK, run)
+def test_two_processes_train_on_files(run):
+    process = dataclasses.replace(run.process, ranks=2)
+    trained = loop.train(TASK, dataclasses.replace(run, process=process))
     for name, m in run.mask.items():
         assert np.all(trained.network.tensors[name][~m] == 0)
     assert trained.metrics["steps"] == 6 and np.isfinite(trained.metrics["test_loss"])
@@ -128,4 +130,4 @@ def test_two_processes_train_on_files(run, monkeypatch):
 def test_an_image_that_has_gone_bad_is_named(run, tmp_path, monkeypatch):
     (tmp_path / "flowers/train/rose/1.jpg").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"rose/1.jpg: cannot be decoded as an image"):
-        training.train(dict(TASK) | {"validation": 0}, dataclasses.replace(run))
+        loop.train(dict(TASK) | {"validation": 0}, dataclasses.replace(run))

@@ -6,18 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import REPO
-from lottery import masks, parallel, tickets, training, weights
+from lottery import masks, tickets, weights
 from lottery.errors import InputError
 from lottery.pruning import Pruning
 from lottery.rewinding import Rewind
+from lottery.runs import Process, Run
 from lottery.seeds import seed_for
-from lottery.runs import Run
 from lottery.tasks import supervised
+from lottery.tasks.supervised import loop
+from lottery.training import ranks
 
 CHANGES = {"clip_norm": 1.0, "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}}
 
@@ -35,11 +38,10 @@ def made(tiny, digits, tmp_path):
     return make
 
 
-def test_two_processes_train_as_one(made, monkeypatch):
+def test_two_processes_train_as_one(made):
     task, run = made()
-    alone = training.train(task, run)
-    monkeypatch.setenv("LOTTERY_RANKS", "2")
-    together = training.train(task, run)
+    alone = loop.train(task, run)
+    together = loop.train(task, replace(run, process=Process(ranks=2)))
     for name, values in alone.network.tensors.items():
         assert np.allclose(values, together.network.tensors[name], atol=2e-4), name
         if name in run.mask:
@@ -51,25 +53,26 @@ def test_two_processes_train_as_one(made, monkeypatch):
         assert mine["train_loss"] == pytest.approx(other["train_loss"], abs=1e-3)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(made, monkeypatch):
-    task, _ = made()
-    monkeypatch.setenv("LOTTERY_RANKS", "7")
+def test_a_batch_that_cannot_be_shared_is_refused():
+    assert (ranks.number(4, None, 60), ranks.number(4, 2, 60), ranks.number(0, None, 60)) == (4, 2, 1)
     with pytest.raises(InputError, match="batch_size: 60 is not a multiple of the 7 GPUs"):
-        parallel.ranks(task)
+        ranks.number(1, 7, 60)
 
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from lottery import masks, training, weights
+from lottery import logs, masks, weights
 from lottery.rewinding import Rewind
 from lottery.runs import Run
+from lottery.tasks.supervised import loop
 if __name__ == "__main__":
     folder, task = Path(sys.argv[1]), json.loads(sys.argv[2])
     start, mask = weights.load(folder / "start.safetensors")[0], masks.load(folder / "mask.npz")[0]
     checkpoint, data = folder / "checkpoint.safetensors", folder / "digits.safetensors"
-    run = Run(start, mask, 1, Rewind(), checkpoint, "test", data)
-    weights.save(folder / "end.safetensors", training.train(task, run).network)
+    process = logs.process(logs.surroundings())
+    run = Run(start, mask, 1, Rewind(), checkpoint, "test", data, process=process)
+    weights.save(folder / "end.safetensors", loop.train(task, run).network)
 """
 
 
