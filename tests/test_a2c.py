@@ -431,7 +431,7 @@ def test_a_study_of_a_game_that_cannot_be_played_is_refused(tmp_path):
 
 
 def test_figures_4_and_6_of_playing_the_lottery_are_planned(tasks):
-    """papers.md, part 4: 729 trainings with shared runs; the kept-mask control adds 180."""
+    """729 trainings with shared runs; the kept-mask control adds 180."""
     from lottery.schemas import read_yaml
 
     study = read_study(read_yaml(REPO / "config/studies/classic-control.yaml"), REPO / "config")

@@ -1,4 +1,4 @@
-"""Invariant 1: pruned weights are exactly 0 in forward and after each step. Traps 1, 2, 16; T4, T11."""
+"""Pruned weights are exactly 0 in forward and after each step."""
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_the_optimizer_keeps_nothing_for_pruned_weights(optimizer):
 
 
 def test_the_clipped_norm_sees_live_gradients_only():
-    """Trap 2: a norm over dense gradients gives a pruned network a smaller step."""
+    """A norm over dense gradients gives a pruned network a smaller step."""
     torch.manual_seed(0)
     model = Convolutional()
     mask = mask_of(model, 0.05)

@@ -1,4 +1,4 @@
-"""Masks, weights and checkpoints on disk: exact, small, whole or refused by name. Traps 1, 19."""
+"""Masks, weights and checkpoints on disk: exact, small, whole or refused by name."""
 
 import json
 import math

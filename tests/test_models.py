@@ -46,7 +46,7 @@ def test_only_what_a_model_says_depends_on_the_image(name, options, shape, class
 
 
 def test_the_first_layer_of_vgg19_has_1792_parameters():
-    """OT-C8: with a bias, though batch normalisation follows (AMB-2)."""
+    """With a bias, though batch normalisation follows (docs/one-ticket.md, decision 2)."""
     _, network = built("vgg", {}, (3, 32, 32), 10)
     first = [network.tensors[f"features.0.{kind}"] for kind in ("weight", "bias")]
     assert sum(tensor.size for tensor in first) == 1792 and not first[1].any()

@@ -11,7 +11,7 @@ from lottery.planning import trainings
 from lottery.schemas import read_yaml
 from lottery.study import read_study
 
-LINEAGE, EVALUATED, SEEDS = 31, 14, 6  # levels 0 to 30; 1 to 6 and every third, AMB-10
+LINEAGE, EVALUATED, SEEDS = 31, 14, 6  # levels 0 to 30; 1 to 6 and every third
 OWN = LINEAGE + EVALUATED  # a lineage and its target's random tickets
 SMALL, LARGE = 6, 4  # sources of a figure whose target is a small set; of ImageNet or Places365
 FIGURES = {  # trainings of a seed

@@ -1,4 +1,4 @@
-"""Invariant 2: exact counts, nested masks, seeded ties. Traps 7, 8, 11; bugs T2, T3."""
+"""Exact counts, nested masks, seeded ties."""
 
 import subprocess
 import sys
@@ -105,7 +105,7 @@ def test_what_is_prunable_is_named_by_the_recipe():
 
 
 def test_an_excluded_layer_does_not_change_the_quota():
-    """T3: a quota over all masks over-prunes the rest."""
+    """A quota over all masks over-prunes the rest."""
     pruning = Pruning(output=False)
     for level, mask in enumerate(lineage(pruning, 20), 1):
         assert set(mask) == {"conv.weight"}
@@ -113,7 +113,7 @@ def test_an_excluded_layer_does_not_change_the_quota():
 
 
 def test_layers_have_their_own_rates():
-    """AMB-18: connections to the outputs are pruned at half the rate."""
+    """Frankle & Carbin 2019, section 2: connections to the outputs are pruned at half the rate."""
     pruning = Pruning(scope="layerwise", rate=0.2, rates={"output": 0.1})
     mask = lineage(pruning, 3)[-1]
     assert np.count_nonzero(mask["conv.weight"]) == keep_count(216, 0.2, 3)
@@ -140,7 +140,7 @@ def test_values_that_are_not_finite_rank_lowest():
 
 
 def test_both_signs_are_pruned_alike():
-    """T11: a comparison without the absolute value freezes or prunes all negative weights."""
+    """A comparison without the absolute value freezes or prunes all negative weights."""
     trained = network()
     mask = prune(Pruning(rate=0.5), 1, trained, network(99), None, seed=0)
     kept = np.concatenate([trained.tensors[name][m] for name, m in mask.items()])

@@ -1,4 +1,4 @@
-"""Invariants 3 and 5: what tickets, controls and transfers are made of. Traps 5-10; T1, T5, T6, T12."""
+"""What tickets, controls and transfers are made of."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_a_control_has_as_many_weights_as_its_winning_ticket(kind):
 
 @pytest.mark.parametrize("kind", tickets.CONTROLS)
 def test_a_control_permutes_the_mask_it_says_and_takes_the_weights_it_says(kind):
-    """T12: a shuffle that changes nothing; T5: a shuffle of trained weights."""
+    """Against a shuffle that changes nothing, and a shuffle of trained weights."""
     mask, start = make(kind)
     permutation, origin = kind.split("-")
     moved = any(not np.array_equal(mask[name], MASK[name]) for name in MASK)
@@ -82,7 +82,7 @@ def test_a_permutation_is_drawn_by_its_generator():
 
 @pytest.mark.parametrize("pruning", [Pruning(), Pruning(output=False), Pruning(roles=("weight", "bias"))])
 def test_the_random_ticket_has_the_level_s_count(pruning):
-    """Trap 6: only prunable weights are permuted, so a protected layer stays whole."""
+    """Only prunable weights are permuted, so a protected layer stays whole."""
     mask, start = tickets.random_ticket(pruning, 6, FRESH, np.random.default_rng(0))
     size = sum(FRESH.tensors[name].size for name in mask)
     assert masks.kept(mask) == round(size * 0.8**6)
@@ -140,7 +140,7 @@ def test_a_fresh_transfer_takes_nothing_but_the_mask_from_the_source():
 
 
 def test_a_pruned_output_layer_is_not_transferred_but_pruned_at_random_to_the_same_fraction():
-    """The other reading of AMB-7."""
+    """The other reading of docs/one-ticket.md, decision 7."""
     target = network(5, classes=4)
     mask, start = make("winning", MASK, target, fresh_output=True)
     assert np.array_equal(mask["fc1.weight"], MASK["fc1.weight"])
@@ -151,7 +151,7 @@ def test_a_pruned_output_layer_is_not_transferred_but_pruned_at_random_to_the_sa
 
 
 def test_rescaled_weights_vary_as_those_of_the_whole_layer():
-    """L21: with a fraction f of the weights left, their variance is 1/f times that of fresh ones."""
+    """With a fraction f of the weights left, their variance is 1/f times that of fresh ones."""
     _, start = make("layer-rescaled")
     whole, left = FRESH.tensors["fc1.weight"], start.tensors["fc1.weight"]
     assert np.square(left).sum() == pytest.approx(np.square(whole).sum(), rel=0.25)

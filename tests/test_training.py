@@ -1,4 +1,4 @@
-"""Invariants 4, 6, 7, 8 on the supervised loop, in this process. Traps 3, 4, 9, 11-14, 19."""
+"""The supervised loop, in this process: same bits, rewinding, no selection by the test set, failures."""
 
 import dataclasses
 import math
@@ -132,7 +132,7 @@ def test_the_schedule_warms_up_steps_down_and_is_taken_from_where_the_recipe_say
 
 
 def test_rewound_with_schedule_and_optimizer_it_is_the_same_training(tiny, run):
-    """Traps 3 and 4: going on from epoch1 with a whole mask ends as the dense run did, bit for bit;
+    """Going on from epoch1 with a whole mask ends as the dense run did, bit for bit;
     with a fresh optimizer or the schedule from the start it does not."""
     task = tiny(length="epoch3", schedule={"milestones": ["epoch2"]})
     dense = loop.train(task, run(task, rewind_points=("epoch1",)))
@@ -166,7 +166,7 @@ def test_a_rewound_optimizer_holds_nothing_for_pruned_weights(tiny, run):
 
 
 def test_early_stopping_looks_at_the_validation_split_only(tiny, run, digits):
-    """Trap 13: what is reported early is chosen by validation loss, never by the test set."""
+    """What is reported early is chosen by validation loss, never by the test set."""
     curve = [
         {"step": 0, "validation_loss": 0.1, "test_accuracy": 0.1, "train_accuracy": None},
         {"step": 10, "validation_loss": 0.9, "test_accuracy": 0.99, "train_accuracy": 0.5},

@@ -252,7 +252,7 @@ def test_a_copy_is_another_training_of_the_same_start(finished):
 
 
 def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path, digits):
-    """Invariant 6, and that a forked and a plain process give the same bits."""
+    """A forked and a plain process give the same bits."""
     (tmp_path / "results/data").mkdir(parents=True)
     shutil.copy(digits, tmp_path / "results/data/digits.safetensors")
     find_tickets(tmp_path, tiny(), "imp", recipes["imp"], seed=1, levels=2)

@@ -141,7 +141,7 @@ def _metric(plot: Plot) -> None:
 
 
 def _inset(axes: Axes, narrow: tuple[float, float]) -> None:
-    """Narrow the vertical axis, and draw the whole range small in the lower left corner (OT-M1)."""
+    """Narrow the vertical axis, and draw the whole range small in the lower left corner."""
     small = axes.inset_axes((0.08, 0.08, 0.42, 0.38), xscale=axes.get_xscale(), xlim=axes.get_xlim())
     for line in axes.lines:
         small.plot(*line.get_data(), color=line.get_color(), linestyle=line.get_linestyle(), linewidth=0.8)
@@ -204,7 +204,7 @@ def _learning(plot: Plot) -> None:
 
 
 def _movement(plot: Plot) -> None:
-    """How far the weights that a level keeps and those that it prunes moved in training (SL-8)."""
+    """How far the weights that a level keeps and those that it prunes moved in training."""
     runs = plot.table("runs")
     runs = runs[runs["level"] > 0]
     x = plot.fraction_axis(runs)

@@ -151,8 +151,7 @@ def _kth_largest(score: Score, alive: Mapping[str, np.ndarray], size: int, k: in
 def movement(trained: Network, start: Network, before: Mask | None, after: Mask) -> dict[str, float | None]:
     """Mean distance a weight moved in the training just pruned, for those kept and those pruned by it.
 
-    Frankle & Carbin 2019, appendix on the distance winning-ticket weights move (SL-8). None if there
-    are no such weights or the run diverged.
+    Frankle & Carbin 2019, appendix F.5. None if there are no such weights or the run diverged.
     """
     sums, counts = {"kept": 0.0, "pruned": 0.0}, {"kept": 0, "pruned": 0}
     for name, keep in after.items():

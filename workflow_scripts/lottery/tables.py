@@ -81,7 +81,7 @@ def _fill_dense(table: pd.DataFrame) -> None:
 
 
 def _movement(row: Row) -> dict[str, float | None]:
-    """Distances moved in the training from which this level's mask was pruned (SL-8)."""
+    """Distances moved in the training from which this level's mask was pruned."""
     if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
         return {}
     moved = _read(row["run"], "pruning.json")["movement"]

@@ -2,7 +2,7 @@
 
 Winning: the lineage's mask on rewound weights. Controls: the mask kept, permuted within layers or
 permuted globally; the weights rewound, drawn afresh (Morcos et al. 2019, figure A1), or drawn afresh and
-rescaled to the fan-in that the mask leaves (L21).
+rescaled to the fan-in that the mask leaves (a NeurIPS review of that paper asks for it).
 """
 
 import numpy as np
@@ -88,7 +88,7 @@ def with_output_of(target: Network, source: Network) -> Network:
 def random_ticket(
     pruning: Pruning, level: int, fresh: Network, rng: np.random.Generator
 ) -> tuple[Mask, Network]:
-    """As many weights as a winning ticket of this level, at random places, with fresh values (OT-H8)."""
+    """As many weights as a winning ticket of this level, at random places, with fresh values."""
     keep = sum(count for _, count in pools(fresh, pruning, level))
     shapes = {name: fresh.tensors[name].shape for name in prunable_tensors(fresh, pruning)}
     mask = masks.random(shapes, keep, rng)

@@ -21,7 +21,7 @@ def build(input_shape: tuple[int, int, int], classes: int, depth: int, stem: str
     """[B, C, H, W] -> [B, classes]. He normal weights, as in torchvision.
 
     stem: `imagenet`, a 7x7 convolution of stride 2 and a maximum of stride 2; `cifar`, a 3x3 convolution that
-        keeps the size (AMB-3)
+        keeps the size (docs/one-ticket.md, decision 3)
     """
     import torchvision
     from torch import nn

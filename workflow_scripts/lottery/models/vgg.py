@@ -1,4 +1,7 @@
-"""VGG with batch normalisation, one linear layer (OT-H4): VGG19 has 20,040,522 parameters at 10 classes."""
+"""VGG with batch normalisation, one linear layer (Morcos et al. 2019, appendix A).
+
+VGG19 has 20,040,522 parameters at 10 classes.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,7 +30,7 @@ def build(input_shape: tuple[int, int, int], classes: int, convs: Sequence[int],
     """[B, C, H, W] -> [B, classes]. Xavier normal weights and zero biases.
 
     convs: convolutions of each stage; a 2x2 maximum follows each but the last, the global average that one.
-        The appendix of the paper lists (2, 2, 4, 5, 4), AMB-1
+        The appendix of the paper lists (2, 2, 4, 5, 4): docs/one-ticket.md, decision 1
     width: channels of the first stage; they double from stage to stage up to the fourth
     """
     from torch import nn

@@ -139,7 +139,7 @@ def selected(dataset: Dataset, labels: np.ndarray, part: str) -> np.ndarray:
     """Sorted indices of the examples of one part that a named set takes from the whole one.
 
     The first classes and the first training examples of each are taken, so that smaller sets are parts of
-    larger ones; of these, a stratified half (Morcos et al. 2019, OT-H10). Raises InputError.
+    larger ones; of these, a stratified half (Morcos et al. 2019, figure 2). Raises InputError.
     """
     chosen = np.flatnonzero(labels < dataset.get("first_classes", labels.max() + 1))
     if part == "train" and "first_per_class" in dataset:
