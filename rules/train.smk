@@ -11,7 +11,7 @@ rule initialise:
     resources:
         **asks(),
     params:
-        settings=settings_of,
+        settings=lambda w: settings_of(w),
     script:
         "../workflow_scripts/initialise.py"
 
@@ -33,7 +33,7 @@ rule train_dense:
     resources:
         **asks(),
     params:
-        settings=settings_of,
+        settings=lambda w: settings_of(w),
     script:
         "../workflow_scripts/train_dense.py"
 
@@ -97,6 +97,6 @@ rule keep_optimizer:
     resources:
         **asks(),
     params:
-        settings=settings_of,
+        settings=lambda w: settings_of(w),
     script:
         "../workflow_scripts/keep_optimizer.py"

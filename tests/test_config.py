@@ -45,7 +45,7 @@ STUDIES = [
     ({"evaluate": [1, 3]}, "evaluate: found level 3, allowed: up to the study's levels, 2"),
     (curve(task="tinny"), "curve winning: task 'tinny' is unknown; did you mean 'tiny'?"),
     (curve(recipe="xyz"), "curve winning: recipe 'xyz' is unknown; allowed: imp, no-output"),
-    (curve(ticket="loosing"), "curves.0.ticket: found 'loosing', allowed: winning, random, kept-fresh"),
+    (curve(ticket="loosing"), "curves.0.ticket: found 'loosing', allowed: winning, random, fresh-output"),
     (curve(rewind=1), "unknown key 'curves.0.rewind'; allowed: name, label, task"),
     ({"curves": STUDY["curves"] * 2}, "curves: the name 'winning' is there twice"),
     ({"figures": STUDY["figures"] * 2}, "figures: the name 'main' is there twice"),
