@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lottery import planning
+from lottery.addresses import FILES
 from lottery.errors import InputError
 from lottery.planning import Planned
 from lottery.schemas import read_yaml
@@ -44,7 +45,7 @@ def pending(path: Path) -> set[str]:
     return {
         row[0].rpartition("/")[0]
         for row in rows
-        if row[0].endswith("/metrics.json") and row[-1] == "update pending"
+        if row[0].endswith(f"/{FILES['metrics']}") and row[-1] == "update pending"
     }
 
 

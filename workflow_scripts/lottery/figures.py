@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -18,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
+from .addresses import file
 from .files import replacing
 from .tickets import RANDOM, WINNING
 
@@ -38,6 +38,7 @@ STYLE: dict[Any, Any] = {
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
     "test_accuracy": "test accuracy",
+    "test_log_perplexity": "test log-perplexity",
     "early_stop_step": "early-stopping step",
     "early_stop_test_accuracy": "test accuracy at early stop",
     "gap": "train accuracy - test accuracy",
@@ -92,6 +93,12 @@ def _name(metric: str) -> str:
     return LABELS.get(metric, metric.replace("_", " "))
 
 
+def _headline(table: pd.DataFrame) -> str:
+    """The name of the headline metric, and which way it is better if that is not up."""
+    first = table.iloc[0]
+    return _name(first["metric"]) + (" (lower is better)" if first["better"] == "lower" else "")
+
+
 def draw(
     figure: Mapping[str, Any],
     curves: Mapping[str, tuple[str, int]],
@@ -119,7 +126,7 @@ def draw(
 
 def _legend(canvas: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
-    columns = 1 if max(map(len, names)) >= 28 else 2 if len(names) <= 8 else 4
+    columns = 1 if max(map(len, names), default=0) >= 28 else 2 if len(names) <= 8 else 4
     canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
 
 
@@ -135,7 +142,7 @@ def _metric(plot: Plot) -> None:
     for target, level in dense.items():
         label = "dense" if len(dense) == 1 else f"dense, {target}"
         plot.axes.axhline(level, color="grey", linestyle="--", linewidth=0.8, label=label, zorder=0)
-    plot.axes.set_ylabel(_name(runs["metric"].iloc[0] if value == "value" else value))
+    plot.axes.set_ylabel(_headline(runs) if value == "value" else _name(value))
     if "y" in plot.spec:
         _inset(plot.axes, plot.spec["y"])
 
@@ -151,7 +158,7 @@ def _inset(axes: Axes, narrow: tuple[float, float]) -> None:
 
 
 def _difference(plot: Plot) -> None:
-    """The paired difference to the random ticket with its 95 % interval."""
+    """The paired difference to the random ticket with its 95 % interval, positive where it is better."""
     summary = plot.table("summary").dropna(subset=["difference"])
     x = plot.fraction_axis(summary)
     for name, (label, number) in plot.curves.items():
@@ -160,7 +167,9 @@ def _difference(plot: Plot) -> None:
         errors = np.stack([mean - rows["difference_ci_low"], rows["difference_ci_high"] - mean]).clip(0)
         plot.axes.errorbar(rows[x], mean, yerr=errors, **_look(number), label=label, capsize=1.5)
     plot.axes.axhline(0, color="grey", linestyle="--", linewidth=0.8)
-    plot.axes.set_ylabel(f"{_name(summary['metric'].iloc[0])}, minus random")
+    first = summary.iloc[0]
+    subtracted = "random minus ticket" if first["better"] == "lower" else "minus random"
+    plot.axes.set_ylabel(f"{_name(first['metric'])}, {subtracted}")
 
 
 def _layers(plot: Plot) -> None:
@@ -187,7 +196,7 @@ def _learning(plot: Plot) -> None:
     for style, level in zip(cycle(["-", "--", ":", "-."]), plot.spec["levels"], strict=False):
         for name, (label, number) in plot.curves.items():
             rows = runs[(runs["curve"] == name) & (runs["level"] == level)]
-            curves = [pd.read_csv(Path(run) / "curve.csv") for run in rows["run"]]
+            curves = [pd.read_csv(file(run, "curve")) for run in rows["run"]]
             curves = [curve for curve in curves if metric in curve]  # a run that was not trained has none
             if not curves:
                 continue
@@ -200,7 +209,7 @@ def _learning(plot: Plot) -> None:
     plot.axes.set_xlabel("training step")
     plot.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plot.axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    plot.axes.set_ylabel(_name(metric))
+    plot.axes.set_ylabel(_headline(runs))
 
 
 def _movement(plot: Plot) -> None:
@@ -221,29 +230,31 @@ def _matrix(
     """What tickets of each source (rows) reach on each target (columns), a panel for each level.
 
     The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0; the
-    colour is that gap. Random tickets have a row too.
+    colour is that gap, blue where it is better and red where it is worse. Random tickets have a row too.
     """
     summary = pd.read_csv(inputs["summary"])
     summary = summary[summary["curve"].isin(list(curves))]
     summary["row"] = [curves[name][0] for name in summary["curve"]]
     own = summary[(summary["source"] == summary["target"]) & (summary["ticket"] == WINNING)]
     columns = dict(zip(own["target"], own["row"], strict=True))
+    metrics = list(own.drop_duplicates("target")["metric"])
     rows = list(dict.fromkeys(summary["row"]))
     panels = canvas.subplots(1, len(spec["levels"]), sharey=True, squeeze=False)[0]
     cell = 0.36
     canvas.set_size_inches(1.3 + len(panels) * (cell * len(columns) + 0.2), 1.5 + cell * len(rows))
+    levels = [summary[summary["level"] == level] for level in spec["levels"]]
+    found = [_gaps(now, rows, list(columns)) for now in levels]
+    limit = _limit(summary["metric"], np.array([gap for gap, _, _ in found]))
     drawn = None
-    for axes, level in zip(panels, spec["levels"], strict=True):
-        now = summary[summary["level"] == level]
-        gap, value, clear = _gaps(now, rows, list(columns))
-        drawn = axes.imshow(gap, cmap="RdBu", vmin=-0.2, vmax=0.2, aspect="auto")
+    for axes, now, (gap, value, clear) in zip(panels, levels, found, strict=True):
+        drawn = axes.imshow(gap, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         for (i, j), number in np.ndenumerate(value):
             if np.isfinite(number):
-                dark = abs(gap[i, j]) > 0.13
+                dark = abs(gap[i, j]) > 0.65 * limit
                 axes.text(
                     j,
                     i,
-                    f"{100 * number:.0f}",
+                    _number(metrics[j], number),
                     ha="center",
                     va="center",
                     fontsize=6,
@@ -259,13 +270,28 @@ def _matrix(
     canvas.supxlabel("trained on", fontsize=8)
     canvas.suptitle(fill(spec["title"], 16 * len(panels) + 10), fontsize=8)
     assert drawn is not None
-    canvas.colorbar(drawn, ax=panels, label="gap to the target's own ticket", extend="both", shrink=0.8)
+    label = "gap to the target's own ticket"
+    label += "\n(positive is better)" if "lower" in set(summary["better"]) else ""
+    canvas.colorbar(drawn, ax=panels, label=label, extend="both", shrink=0.8)
+
+
+def _limit(metrics: pd.Series, gaps: np.ndarray) -> float:
+    """Where a matrix's colours end: at a gap of 0.2 for accuracies, else at the largest there is."""
+    if metrics.str.contains("accuracy").any():
+        return 0.2
+    return float(np.abs(gaps[np.isfinite(gaps)]).max(initial=0)) or 1.0
+
+
+def _number(metric: str, value: float) -> str:
+    """What stands in a matrix's cell: an accuracy in per cent, else three significant digits."""
+    return f"{100 * value:.0f}" if "accuracy" in metric else f"{value:.3g}"
 
 
 def _gaps(
     summary: pd.DataFrame, rows: list[str], columns: list[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gap to the target's own ticket, mean, whether the gap's interval excludes 0: each [rows, columns]."""
+    """Gap to the target's own ticket, positive where better, mean, whether the gap's interval excludes 0:
+    each [rows, columns]."""
     gap, value = np.full((2, len(rows), len(columns)), np.nan)
     clear = np.zeros(gap.shape, dtype=bool)
     for row in summary.to_dict("records"):

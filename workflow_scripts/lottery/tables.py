@@ -10,25 +10,31 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from .addresses import file
 from .files import write_text
 from .study import Curve
 from .tickets import RANDOM, WINNING
 
-FIRST = ["study", "curve", "target", "source", "recipe", "ticket", "seed", "level", "kept", "prunable"]
-FIRST += ["fraction_pruned", "fraction_pruned_of_all", "metric", "value", "status", "reason"]
+FIRST = ["study", "curve", "target", "source", "recipe", "ticket", "seed", "level", "copy"]
+FIRST += ["kept", "prunable", "fraction_pruned", "fraction_pruned_of_all"]
+FIRST += ["metric", "value", "better", "chance", "status", "reason"]
 RESAMPLES = 10_000
 
 Row = dict[str, Any]
 
 
 def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
-    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for."""
+    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for.
+
+    Only a study that has copies has a column of their numbers.
+    """
     rows = list(asked_rows(asked))
     runs = run_table(rows)
     summary = summary_table(runs)
-    write_csv(outputs["runs"], runs.drop(columns="ladder"))
-    write_csv(outputs["summary"], summary)
-    write_csv(outputs["transfer"], transfer_table(summary))
+    tables = {"runs": runs, "summary": summary, "transfer": transfer_table(summary)}
+    unsaid = ["ladder"] if runs["copy"].any() else ["ladder", "copy"]
+    for name, table in tables.items():
+        write_csv(outputs[name], table.drop(columns=unsaid, errors="ignore"))
     write_csv(outputs["layers"], layer_table(rows))
 
 
@@ -40,7 +46,8 @@ def asked_rows(asked: Mapping[str, Any]) -> Iterator[Row]:
         said |= {"recipe": curve.recipe, "ladder": curve.ladder, "ticket": curve.ticket}
         for seed in asked["seeds"]:
             for level in curve.levels:
-                yield {**said, "seed": seed, "level": level, "run": curve.run(seed, level)}
+                run = curve.run(seed, level)
+                yield {**said, "seed": seed, "level": level, "copy": curve.copy, "run": run}
 
 
 def write_csv(path: str, table: pd.DataFrame) -> None:
@@ -48,15 +55,15 @@ def write_csv(path: str, table: pd.DataFrame) -> None:
 
 
 def _read(run: str, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((Path(run) / name).read_text())
+    content: dict[str, Any] = json.loads(Path(file(run, name)).read_text())
     return content
 
 
 def run_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row per run: FIRST, then the run's other metrics, how far its weights moved, time and code."""
+    """One row per run: FIRST, then the run's other metrics and how far its weights moved."""
     found = []
     for row in rows:
-        run = _read(row["run"], "metrics.json")
+        run = _read(row["run"], "metrics")
         found.append(
             {
                 **row,
@@ -80,11 +87,18 @@ def _fill_dense(table: pd.DataFrame) -> None:
         table[column] = table[column].fillna(prunable).astype("Int64")
 
 
+def _of_lineage(row: Row) -> bool:
+    """Whether a run is a lineage's own pruned level, or a copy of one."""
+    return bool(row["level"] > 0 and row["ticket"] == WINNING and row["source"] == row["target"])
+
+
 def _movement(row: Row) -> dict[str, float | None]:
-    """Distances moved in the training from which this level's mask was pruned."""
-    if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
+    """Distances moved in the training from which this level's mask was pruned; a copy has none."""
+    if not _of_lineage(row):
         return {}
-    moved = _read(row["run"], "pruning.json")["movement"]
+    if row["copy"]:
+        return {"moved_kept": np.nan, "moved_pruned": np.nan}
+    moved = _read(row["run"], "pruning")["movement"]
     return {"moved_kept": moved["kept"], "moved_pruned": moved["pruned"]}
 
 
@@ -100,10 +114,10 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sample standard deviation, n and interval by curve and level, and the differences to the random
-    ticket and, of a ticket carried to another task, to that task's own winning ticket."""
+    """Mean, sample standard deviation, n and interval by curve and level, and by how much it is better than
+    the random ticket and, a ticket carried to another task, than that task's own winning ticket."""
     random, own = references(runs, RANDOM), references(runs, WINNING)
-    keys = ["study", "curve", "target", "source", "recipe", "ticket", "level"]
+    keys = ["study", "curve", "target", "source", "recipe", "ticket", "level", "copy"]
     found = []
     for key, group in runs.groupby(keys, sort=False):
         values = group["value"].to_numpy(dtype=float)
@@ -113,7 +127,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
         found.append(
             {
                 **dict(zip(keys, key, strict=True)),
-                **{name: said[name] for name in ("kept", "prunable", "fraction_pruned", "metric")},
+                **{name: said[name] for name in ("kept", "prunable", "fraction_pruned", "metric", "better")},
                 "n": len(values),
                 "mean": values.mean(),
                 "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
@@ -128,6 +142,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 PAIRED = ["target", "ladder", "seed", "level"]
+COMPARED = ["recipe", "ticket", "copy", "kept", "value", "better"]
 References = dict[tuple[Any, ...], list[Row]]
 
 
@@ -141,21 +156,23 @@ def references(runs: pd.DataFrame, ticket: str) -> References:
 
 
 def _records(runs: pd.DataFrame) -> list[Row]:
-    records: list[Any] = runs[[*PAIRED, "recipe", "kept", "value"]].to_dict("records")
+    records: list[Any] = runs[[*PAIRED, *COMPARED]].to_dict("records")
     return records
 
 
 def difference(name: str, group: pd.DataFrame, reference: References) -> Row:
-    """Mean difference to the reference, paired over the seeds that both have at the same kept count.
+    """Mean difference to the reference, paired over the seeds that both have at the same kept count; positive
+    where the group is better.
 
-    A recipe is compared with itself if it can be, else with the first of its ladder that the study asks for.
+    A recipe is compared with itself if it can be, else with the first of its ladder that the study asks for;
+    a copy with the same copy, else with copy 0.
     """
     differences = []
     for row in _records(group[group["level"] > 0]):
-        others = [o for o in reference.get(tuple(row[k] for k in PAIRED), []) if o["kept"] == row["kept"]]
-        others.sort(key=lambda other: other["recipe"] != row["recipe"])
+        others = [o for o in reference.get(tuple(row[k] for k in PAIRED), []) if _comparable(row, o)]
+        others.sort(key=lambda other: _distance(row, other))
         if others:
-            differences.append(row["value"] - others[0]["value"])
+            differences.append(_gain(row, others[0]))
     low, high = interval(np.array(differences))
     return {
         f"{name}_n": len(differences),
@@ -165,12 +182,28 @@ def difference(name: str, group: pd.DataFrame, reference: References) -> Row:
     }
 
 
+def _comparable(row: Row, other: Row) -> bool:
+    return bool(other["kept"] == row["kept"] and other["copy"] in (row["copy"], 0))
+
+
+def _distance(row: Row, other: Row) -> tuple[bool, bool]:
+    """Orders references, the nearest first: by recipe, which is nothing to a random ticket, then by copy."""
+    recipe = other["ticket"] != RANDOM and other["recipe"] != row["recipe"]
+    return recipe, other["copy"] != row["copy"]
+
+
+def _gain(row: Row, other: Row) -> float:
+    """How much better a run is than another of the same target."""
+    better, worse = (other, row) if row["better"] == "lower" else (row, other)
+    return float(better["value"] - worse["value"])
+
+
 def transfer_table(summary: pd.DataFrame) -> pd.DataFrame:
     """The matrix of sources and targets at each level: what tickets reach, and how far that is from the
     target's own and from random ones (Morcos et al. 2019, figures 2 to 5)."""
     table = summary[(summary["ticket"] == WINNING) & (summary["level"] > 0)]
     carried = table[table["source"] != table["target"]][["target", "level"]].drop_duplicates()
-    said = ["study", "target", "source", "recipe", "level", "fraction_pruned", "metric"]
+    said = ["study", "target", "source", "recipe", "level", "copy", "fraction_pruned", "metric", "better"]
     columns = [*said, *table.columns[table.columns.get_loc("n") :]]
     return table.merge(carried)[columns].sort_values(["target", "level", "source", "recipe"])
 
@@ -181,12 +214,13 @@ def in_network(layer: tuple[str, Any]) -> str:
 
 
 def layer_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row per layer of each winning ticket's mask, and its pruning rate relative to the whole."""
+    """One row per layer of each winning ticket's mask, and its pruning rate relative to the whole; a copy has
+    the mask of copy 0."""
     found = []
     for row in rows:
-        if row["level"] == 0 or row["ticket"] != WINNING or row["source"] != row["target"]:
+        if row["copy"] or not _of_lineage(row):
             continue
-        report = _read(row["run"], "pruning.json")
+        report = _read(row["run"], "pruning")
         for layer, counts in sorted(report["layers"].items(), key=in_network):
             pruned = 1 - counts["kept"] / counts["prunable"]
             found.append(
