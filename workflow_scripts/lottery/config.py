@@ -2,33 +2,48 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from . import criteria, data, plugins, rewinding, runs
 from .errors import InputError
 from .schemas import Entry, lookup, read_yaml, validate
+from .sweeps import expand
+
+Entries = Iterable[tuple[Path, str, Entry]]
 
 
-def _read_entries(folder: Path) -> Iterable[tuple[Path, str, Any]]:
+def _read_entries(folder: Path) -> Entries:
     """(file, name, entry) of every entry in a folder's YAML files; names starting with _ are templates."""
-    seen: dict[str, Path] = {}
     for path in sorted(folder.glob("*.yaml")):
         for name, entry in read_yaml(path).items():
-            if str(name).startswith("_"):
+            if name.startswith("_"):
                 continue
-            if name in seen:
-                raise InputError(f"{path}: '{name}' is defined in {seen[name]} already")
-            seen[name] = path
             if not isinstance(entry, dict):
                 raise InputError(f"{path}: {name}: found {entry!r}, allowed: a mapping")
             yield path, name, entry
+
+
+def _expanded(entries: Entries) -> Entries:
+    """The entries, those of a sweep in its place."""
+    for path, name, entry in entries:
+        for texts, chosen in expand({"name": name}, entry, f"{path}: {name}"):
+            yield path, texts["name"], chosen
+
+
+def _each_once(entries: Entries) -> Entries:
+    """The entries. Raises InputError for a name that stands twice."""
+    seen: dict[str, Path] = {}
+    for path, name, entry in entries:
+        if name in seen:
+            raise InputError(f"{path}: '{name}' is defined in {seen[name]} already")
+        seen[name] = path
+        yield path, name, entry
 
 
 def read_datasets(folder: Path) -> dict[str, Entry]:
     """All data sets, those under config/datasets and the whole ones they are of. Raises InputError."""
     whole = plugins.names("datasets")
     datasets = {name: {"name": name, "of": name} for name in whole if _needs_no_entry(name)}
-    for path, name, entry in _read_entries(folder):
+    for path, name, entry in _each_once(_read_entries(folder)):
         where = f"{path}: {name}"
         if name in whole:
             raise InputError(f"{where}: is the name of a data set already")
@@ -56,7 +71,7 @@ def _needs_no_entry(name: str) -> bool:
 def read_tasks(folder: Path, datasets: Mapping[str, Entry]) -> dict[str, Entry]:
     """All tasks under config/tasks, with their data sets, checked by their families. Raises InputError."""
     tasks = {}
-    for path, name, entry in _read_entries(folder):
+    for path, name, entry in _each_once(_expanded(_read_entries(folder))):
         where = f"{path}: {name}"
         try:
             family = runs.family(str(entry.get("family")))
@@ -78,7 +93,7 @@ def read_recipes(folder: Path, schema: Entry) -> dict[str, Entry]:
     """All recipes under config/recipes. Raises InputError."""
     known = [name for name, value in vars(criteria).items() if callable(value)]
     recipes = {}
-    for path, name, entry in _read_entries(folder):
+    for path, name, entry in _each_once(_read_entries(folder)):
         where = f"{path}: {name}"
         recipe = validate(entry, schema, where)
         if recipe["criterion"] not in known:

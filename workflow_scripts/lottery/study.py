@@ -12,6 +12,7 @@ from .config import read_datasets, read_recipes, read_tasks
 from .errors import InputError
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
+from .sweeps import expand
 from .tickets import KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
@@ -230,7 +231,9 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
 def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> Entry:
     """The study's validated entry, with the curves and figures of those it includes."""
     where = f"study {config.get('study')}"
-    entry = validate(config, read_yaml(folder / "schemas/study.schema.yaml"), where)
+    schema = read_yaml(folder / "schemas/study.schema.yaml")
+    entry = validate(config, schema, where)
+    entry["curves"] = _expanded(entry["curves"], schema["properties"]["curves"]["items"], where)
     for kind in ("curves", "figures"):
         repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
         if repeated:
@@ -247,6 +250,16 @@ def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> E
                     raise InputError(f"{where}: include: {name} has another {item['name']} in its {kind}")
             entry[kind] = list(known.values())
     return _without(entry, tasks, where)
+
+
+def _expanded(curves: list[Entry], schema: Entry, where: str) -> list[Entry]:
+    """The curves, those of a sweep in its place and held against the schema of one curve."""
+    found = []
+    for curve in curves:
+        texts: dict[str, str] = {key: curve[key] for key in ("name", "label") if key in curve}
+        for filled, chosen in expand(texts, curve, f"{where}: curve {curve['name']}"):
+            found.append(validate({**chosen, **filled}, schema, f"{where}: curve {filled['name']}"))
+    return found
 
 
 def _without(entry: Entry, tasks: Mapping[str, Entry], where: str) -> Entry:
