@@ -58,6 +58,15 @@ STUDIES = [
         "figure f: levels: found level 7, allowed: up to the study's levels, 2",
     ),
     (
+        curve(ticket="kept-output"),
+        "ticket kept-output is the winning ticket itself where source",
+    ),
+    (
+        curve(ticket="fresh-output", source="tiny-b", recipe="no-output"),
+        "ticket fresh-output is the winning ticket itself where source and target are two tasks",
+    ),
+    (curve(copy=-1), "curves.0.copy: found -1, allowed"),
+    (
         {"figures": [{"name": "f", "kind": "matrix", "curves": ["random"], "levels": [1]}]},
         "figure f: needs a curve of tiny's own tickets, for the gap to them",
     ),
@@ -151,6 +160,14 @@ def test_a_transfer_between_architectures_is_refused(refused):
     tasks = {"mnist": TINY | {"dataset": "mnist"}}
     message = refused(curve(task="mnist", source="tiny", recipe="no-output"), tasks=tasks)
     assert "tiny and mnist differ beyond the output layer" in message
+
+
+def test_an_output_layer_is_carried_only_where_outputs_mean_the_same(refused):
+    tasks = {"other": TINY | {"dataset": "fashion-mnist"}, "mnist": TINY | {"dataset": "mnist"}}
+    changes = {"task": "mnist", "source": "other", "recipe": "no-output", "ticket": "kept-output"}
+    assert "the outputs of other and mnist do not mean the same: found" in refused(
+        curve(**changes), tasks=tasks
+    )
 
 
 @pytest.mark.parametrize("rewind", [{"weights": "final"}, {"optimizer": "rewound"}])

@@ -83,7 +83,7 @@ def test_costs_are_recorded_ones_of_the_task_else_estimates():
     other = Planned("x", "cartpole-a2c", "dense", None)
     assert costs.source("cartpole-a2c") == "estimate" and 0 < costs.seconds(other) < 60
     dense = Planned("x", "digits-lenet", "dense", None)
-    assert costs.size(dense) == 4 * 50_610 * (2 + 3 * 1)  # LeNet-300-100 on 8 x 8 pixels; one rewind point
+    assert costs.size(dense) == 4 * 50_610 * (2 + 1)  # LeNet-300-100 on 8 x 8 pixels; one rewind point
 
 
 def test_make_plan_says_what_would_run(workspace):

@@ -8,13 +8,18 @@ import time
 import psutil
 import pytest
 from conftest import REPO
+from lottery import weights
+from lottery.addresses import files
+from lottery.files import checksum
+from lottery.seeds import seed_for
+from lottery.tasks import supervised
 
 LIBRARY = str(REPO / "workflow_scripts")
 START = f"import sys; sys.path.insert(0, {LIBRARY!r}); from lottery import warm; "
 
 
-def call(environment, log, stage="prepare_data", **arguments):
-    code = START + f"warm.run_stage({stage!r}, log={str(log)!r}, **{arguments!r})"
+def call(environment, log, **arguments):
+    code = START + f"warm.run_stage('initialise', log={str(log)!r}, inputs={{}}, **{arguments!r})"
     environment = {**os.environ, **environment}
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
 
@@ -35,36 +40,43 @@ def workflow():
 
 
 def outputs(tmp_path):
-    return {"data": str(tmp_path / "digits.safetensors"), "said": str(tmp_path / "digits.json")}
-
-
-def settings(dataset):
-    return {"dataset": {"name": dataset, "of": dataset}}
+    return files(str(tmp_path), "init", "init_record")
 
 
 @pytest.mark.parametrize("where", ["warm", "off", "another node", "another SLURM job"])
-def test_a_stage_gives_the_same_files_wherever_it_runs(workflow, tmp_path, where):
+def test_a_stage_gives_the_same_files_wherever_it_runs(workflow, tmp_path, where, tiny):
+    task = tiny()
     environment = dict(workflow[1])
     if where == "another SLURM job":
         environment["SLURM_JOB_ID"] = "7"
     elif where != "warm":
         environment["LOTTERY_WARM"] = {"off": "off", "another node": "elsewhere/:/tmp/socket"}[where]
-    done = call(
-        environment, tmp_path / "log", settings=settings("digits"), root=".", outputs=outputs(tmp_path)
-    )
+    settings = {"task": task, "seed": 1}
+    done = call(environment, tmp_path / "log", settings=settings, outputs=outputs(tmp_path))
     assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
-    assert '"of": "digits"' in (tmp_path / "digits.json").read_text()
+    network, _ = weights.load(tmp_path / "init.safetensors")
+    expected = supervised.initialise(task, seed_for(1, "init"))
+    assert all(a.tobytes() == expected.tensors[name].tobytes() for name, a in network.tensors.items())
+    assert checksum(expected.tensors) in (tmp_path / "init.json").read_text()
 
 
 @pytest.mark.parametrize("where", ["warm", "off"])
-def test_an_error_of_the_user_s_is_one_line_in_the_log(workflow, tmp_path, where):
+def test_an_error_of_the_user_s_is_one_line_in_the_log(workflow, tmp_path, where, tiny):
     environment = workflow[1] if where == "warm" else {"LOTTERY_WARM": "off"}
-    done = call(
-        environment, tmp_path / "log", settings=settings("digit"), root=".", outputs=outputs(tmp_path)
-    )
+    settings = {"task": tiny() | {"model": {"name": "lenet"}}, "seed": 1}
+    done = call(environment, tmp_path / "log", settings=settings, outputs=outputs(tmp_path))
     assert done.returncode == 1
     said = (tmp_path / "log").read_text()
-    assert said.startswith("error: datasets: 'digit' is unknown; allowed: cifar10,") and said.count("\n") == 1
+    assert said.startswith("error: models: 'lenet' is unknown; allowed: conv,") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["five", "-1", "nan"])
+@pytest.mark.parametrize("variable", ["LOTTERY_CHECKPOINT_MINUTES", "LOTTERY_RANKS"])
+def test_an_environment_variable_that_is_no_number_is_one_line(tmp_path, variable, value, tiny):
+    settings = {"task": tiny(), "seed": 1}
+    done = call({"LOTTERY_WARM": "off", variable: value}, tmp_path / "log", settings=settings, outputs={})
+    assert done.returncode == 1
+    assert done.stderr == f"error: {variable}: found '{value}', allowed: a number that is not negative\n"
 
 
 def test_it_ends_with_the_workflow(workflow):
