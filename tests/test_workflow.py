@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import Workspace, contents
 from lottery import masks, weights
-from lottery.lineage import find_tickets
+from lottery.lineage import Lineage, find_tickets
 
 ALL = {"tables": 1, "figure": 1}
 CHANCE = 36 / 360  # of the test digits are of the class that is most frequent in training
@@ -256,7 +256,7 @@ def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny
     """A forked and a plain process give the same bits."""
     (tmp_path / "results/data").mkdir(parents=True)
     shutil.copy(digits, tmp_path / "results/data/digits.safetensors")
-    find_tickets(tmp_path, tiny(), "imp", recipes["imp"], seed=1, levels=2)
+    find_tickets(Lineage(tmp_path, tiny(), "imp", recipes["imp"], seed=1), levels=2)
     made = contents(tmp_path / "results/lineage/tiny/imp/seed1")
     asked = contents(done.path / "results/lineage/tiny/imp/seed1")
     shared = made.keys() & asked.keys()

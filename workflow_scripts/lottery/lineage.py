@@ -5,46 +5,87 @@ same files; this is for reading, for a debugger and for a notebook.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import addresses, data, runs, stages
-from .addresses import dense, files, lineage
+from .addresses import files
 from .study import pruning_settings, training_settings
 
 RUN = ("metrics", "curve", "provenance")
 
 
-def find_tickets(
-    root: Path, task: Mapping[str, Any], name: str, recipe: Mapping[str, Any], seed: int, levels: int
-) -> None:
-    """Find the winning tickets of levels 1 to `levels`; files go where the workflow would put them.
+@dataclass(frozen=True)
+class Lineage:
+    """A task, a recipe by name and entry, a seed; root: folder of `results/`, where the task's data lie
+    prepared.
 
-    root: folder of `results/`, in which the task's data set is prepared; name: the recipe's.
     For recipes that rewind to a point of the dense run, with a fresh optimizer.
     """
-    source, process = task["name"], runs.Process()
 
-    def at(paths: Mapping[str, str]) -> dict[str, str]:
-        return {key: str(root / path) for key, path in paths.items()}
+    root: Path
+    task: Mapping[str, Any]
+    name: str
+    recipe: Mapping[str, Any]
+    seed: int
 
-    given = at(_data(task) | {"chance": addresses.chance(source)})
-    start, settings = at(addresses.init_inputs(source, seed)), training_settings(task, seed, 0, "dense")
-    stages.chance(settings, given, given, process)
-    stages.initialise(settings, {}, start, process)
-    outputs = at(files(dense(source, seed), "weights", "rewind", *RUN))
-    stages.run(stages.train_dense(settings, given | start, outputs, process))
+
+def find_tickets(lineage: Lineage, levels: int) -> None:
+    """Find the winning tickets of levels 1 to `levels`; files go where the workflow would put them."""
+    initialise(lineage)
+    train_dense(lineage)
     for level in range(1, levels + 1):
-        inputs = at(addresses.prune_inputs(source, name, recipe, seed, level))
-        outputs = at(files(lineage(source, name, seed, level), "mask", "pruning"))
-        stages.prune(pruning_settings(source, name, recipe, seed, level), inputs, outputs)
-
-        settings = training_settings(task, seed, level, "winning", recipe=name, rewind=recipe["rewind"])
-        inputs = at(addresses.level_inputs(source, name, recipe, seed, level))
-        outputs = at(files(lineage(source, name, seed, level), "trained", *RUN))
-        stages.run(stages.train_level(settings, given | inputs, outputs, process))
+        prune(lineage, level)
+        rewind_and_train(lineage, level)
 
 
-def _data(task: Mapping[str, Any]) -> dict[str, str]:
-    dataset = runs.family(task["family"]).dataset(task)
-    return addresses.data_inputs(dataset, data.kind_of(task["dataset"]).SUFFIX if dataset else "")
+def initialise(one: Lineage) -> None:
+    """The weights that all begins with, and what a network reaches that learned nothing."""
+    settings = training_settings(one.task, one.seed, 0, "dense")
+    stages.initialise(settings, {}, _at(one, _init(one)), runs.HERE)
+    stages.chance(settings, _at(one, _data(one)), _at(one, _data(one)), runs.HERE)
+
+
+def train_dense(one: Lineage) -> None:
+    """Level 0: the whole network, whose weights are kept at the rewind points and the end."""
+    settings = training_settings(one.task, one.seed, 0, "dense")
+    outputs = files(addresses.dense(one.task["name"], one.seed), "weights", "rewind", *RUN)
+    inputs = _data(one) | _init(one)
+    stages.run(stages.train_dense(settings, _at(one, inputs), _at(one, outputs), runs.HERE))
+
+
+def prune(one: Lineage, level: int) -> None:
+    """The mask of a level: the weights of largest score after the training of the level before."""
+    lineage = (one.task["name"], one.name, one.recipe, one.seed, level)
+    inputs, outputs = addresses.prune_inputs(*lineage), files(_level(one, level), "mask", "pruning")
+    stages.prune(pruning_settings(*lineage), _at(one, inputs), _at(one, outputs))
+
+
+def rewind_and_train(one: Lineage, level: int) -> None:
+    """The winning ticket of a level: its mask on the weights of the rewind point, trained as the whole
+    network was."""
+    rewind = one.recipe["rewind"]
+    settings = training_settings(one.task, one.seed, level, "winning", recipe=one.name, rewind=rewind)
+    made = addresses.level_inputs(one.task["name"], one.name, one.recipe, one.seed, level)
+    outputs = files(_level(one, level), "trained", *RUN)
+    stages.run(stages.train_level(settings, _at(one, _data(one) | made), _at(one, outputs), runs.HERE))
+
+
+def _level(one: Lineage, level: int) -> str:
+    return addresses.lineage(one.task["name"], one.name, one.seed, level)
+
+
+def _init(one: Lineage) -> dict[str, str]:
+    return addresses.init_inputs(one.task["name"], one.seed)
+
+
+def _data(one: Lineage) -> dict[str, str]:
+    """What every training reads."""
+    dataset = runs.family(one.task["family"]).dataset(one.task)
+    suffix = data.kind_of(one.task["dataset"]).SUFFIX if dataset else ""
+    return addresses.data_inputs(dataset, suffix) | {"chance": addresses.chance(one.task["name"])}
+
+
+def _at(one: Lineage, paths: Mapping[str, str]) -> dict[str, str]:
+    return {key: str(one.root / path) for key, path in paths.items()}

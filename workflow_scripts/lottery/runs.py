@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -151,9 +152,18 @@ class Family(Protocol):
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
 
 
+@cache
 def family(name: str) -> Family:
-    """The family of that name. Raises InputError for one that is not there."""
-    return cast(Family, plugins.find("tasks", name))
+    """The family of that name. Raises InputError for one that is not there or is not whole."""
+    found = plugins.find("tasks", name)
+    owed = [*Family.__annotations__, *(key for key in vars(Family) if not key.startswith("_"))]
+    if missing := [key for key in owed if not hasattr(found, key)]:
+        raise InputError(f"tasks: family {name} has no {', '.join(missing)}: runs.py says what a family is")
+    if missing := [key for key in ("length", "rewind_points") if key not in found.SCHEMA["properties"]]:
+        raise InputError(
+            f"tasks: family {name}: its SCHEMA has no {', '.join(missing)}, which every task needs"
+        )
+    return cast(Family, found)
 
 
 def optional(task: Task, name: str) -> Callable[..., Any]:
