@@ -30,6 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 SEAL = "seal.json"
+SNAKEMAKE = ".snakemake_timestamp"  # which Snakemake puts into every folder that a rule makes
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _replaced(path: Path) -> Path:
 
 
 def _within(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name != SNAKEMAKE)
 
 
 def digest_of(path: Path) -> str:
