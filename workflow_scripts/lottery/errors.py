@@ -6,7 +6,10 @@ class InputError(Exception):
 
 
 class DamagedFile(InputError):  # noqa: N818
-    """A mask, weight or data file whose content is not what its checksum promises."""
+    """A mask, weight or data file whose content is not what its checksum promises.
 
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"{path}: {reason}; delete it and run again")
+    delete: what to delete so that it is made anew, if that is not the file alone
+    """
+
+    def __init__(self, path: object, reason: str, delete: object = "it") -> None:
+        super().__init__(f"{path}: {reason}; delete {delete} and run again")

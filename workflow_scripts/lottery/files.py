@@ -30,6 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 SEAL = "seal.json"
+SNAKEMAKE = ".snakemake_timestamp"  # which Snakemake puts into every folder that a rule makes
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def replacing_folder(path: str | Path, header: Mapping[str, Any]) -> Iterator[Pa
     try:
         yield part
         written = {str(file.relative_to(part)): digest_of(file) for file in _within(part)}
-        write_json(part / SEAL, {**header, "files": written})
+        said = {**header, "files": written}
+        write_json(part / SEAL, {**said, "sha256": checksum({}, said)})
         for file in _within(part):
             with open(file, "rb") as each:
                 os.fsync(each.fileno())
@@ -68,13 +70,16 @@ def sealed(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DamagedFile(path, "is missing or has no seal") from None
     except ValueError as error:
-        raise DamagedFile(path / SEAL, f"is damaged ({error})") from None
+        raise DamagedFile(path / SEAL, f"is damaged ({error})", delete=path) from None
+    said = header.pop("sha256", None)
+    if checksum({}, header) != said:
+        raise DamagedFile(path / SEAL, "is damaged", delete=path)
     found = {str(file.relative_to(path)) for file in _within(path)} - {SEAL}
     for name, digest in header["files"].items():
         if name not in found or digest_of(path / name) != digest:
-            raise DamagedFile(path / name, "is damaged" if name in found else "is missing")
+            raise DamagedFile(path / name, "is damaged" if name in found else "is missing", delete=path)
     if extra := found - header["files"].keys():
-        raise DamagedFile(path / min(extra), "does not belong here")
+        raise DamagedFile(path / min(extra), "does not belong here", delete=path)
     return header
 
 
@@ -83,7 +88,7 @@ def _replaced(path: Path) -> Path:
 
 
 def _within(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name != SNAKEMAKE)
 
 
 def digest_of(path: Path) -> str:

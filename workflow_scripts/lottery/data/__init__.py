@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from .. import plugins
+from ..errors import InputError
 
 Dataset = Mapping[str, Any]  # an entry of config/datasets with its name
 
@@ -18,7 +19,7 @@ class Kind(Protocol):
     SCHEMA: dict[str, Any]
     """JSON schema of the kind's entries in config/datasets, `of` among the keys"""
     SUFFIX: str
-    """of the file that a prepared data set is, such as `.safetensors`; empty if it is a folder"""
+    """`.safetensors` if a prepared data set is one file, empty if it is a folder"""
 
     def check(self, dataset: Dataset, /) -> None:
         """Raise InputError for an entry that cannot work, without reading the data."""
@@ -34,3 +35,11 @@ class Kind(Protocol):
 def kind_of(dataset: Dataset) -> Kind:
     """The kind of a named data set. Raises InputError for an unknown one."""
     return cast(Kind, plugins.find("data", plugins.find("datasets", dataset["of"]).KIND))
+
+
+def module_of(dataset: Dataset, kind: str) -> Any:
+    """What a named data set has in `datasets/`. Raises InputError unless it is of that kind."""
+    module = plugins.find("datasets", dataset["of"])
+    if kind != module.KIND:
+        raise InputError(f"dataset: found {dataset['name']}, a set of {module.KIND}; allowed: sets of {kind}")
+    return module

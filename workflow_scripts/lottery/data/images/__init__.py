@@ -27,7 +27,7 @@ import yaml
 from ... import plugins
 from ...errors import InputError
 from ...weights import load_arrays, save_arrays
-from .. import Dataset
+from .. import Dataset, module_of
 
 SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "schema.yaml").read_text())
 SUFFIX = ".safetensors"
@@ -47,8 +47,8 @@ class Description:
 
 
 def describe(dataset: Dataset) -> Description:
-    """Of a named data set, without reading it."""
-    module = plugins.find("datasets", dataset["of"])
+    """Of a named data set, without reading it. Raises InputError for one of another kind."""
+    module = module_of(dataset, "images")
     shape, classes, train, _ = _sizes(dataset)
     if "first_per_class" in dataset:
         classes = dataset.get("first_classes", classes)

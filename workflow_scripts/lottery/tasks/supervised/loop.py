@@ -159,7 +159,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
     forward = compiled(task, ranks.averaging_gradients(model, share))
     rates, every = learning_rates(task, run.rewind.schedule), steps(task, task["evaluate_every"])
-    wanted = {steps(task, point): point for point in run.rewind_points}
+    wanted = {point: steps(task, point) for point in run.rewind_points}
     progress = Progress(run.name, "step", state.step, len(rates))
     per_epoch, first = data.size("train") // task["batch_size"], first_step(task, run.rewind.schedule)
     if not state.curve:
@@ -177,9 +177,8 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
             update()
             state.step += 1
             state.sums += torch.stack((loss.detach(), (logits.argmax(1) == target).float().mean()))
-            if state.step in wanted:
-                rewound = (state.network(), optimizer_state(model, state.optimizer))
-                state.rewound[wanted[state.step]] = rewound
+            for point in [point for point, step in wanted.items() if step == state.step]:
+                state.rewound[point] = (state.network(), optimizer_state(model, state.optimizer))
             if state.step % every == 0 or state.step == len(rates):
                 row = evaluation(task, state, data, state.step, share)
                 state.curve.append(row)
