@@ -66,7 +66,7 @@ rule keep_weights:
     input:
         unpack(kept_input),
     output:
-        **files(LEVEL, "weights"),
+        **files(LEVEL, "weights", "weights_record"),
     log:
         addresses.log(f"{LEVEL}/weights"),
     priority: 2  # before the weights just trained are gone
@@ -87,7 +87,7 @@ rule keep_optimizer:
         unpack(dense_input),
         metrics=file(addresses.dense("{task}", "{seed}"), "metrics"),
     output:
-        **files(addresses.dense("{task}", "{seed}"), "optimizer"),
+        **files(addresses.dense("{task}", "{seed}"), "optimizer", "optimizer_record"),
     log:
         addresses.log(f"{addresses.dense('{task}', '{seed}')}/optimizer"),
     priority: 1

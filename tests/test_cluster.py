@@ -367,8 +367,8 @@ def want_of_memory(make, undisturbed):
 def full_disk(make, undisturbed):
     one = make()
     disk = one.path / "results/dense"
-    disk.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], check=True)
+    shutil.copytree(one.prepared / "results/dense", disk, dirs_exist_ok=True)
     try:
 
         def fault(one):
@@ -412,6 +412,7 @@ def small_study_in_job_arrays(make, undisturbed):
     one.resources["pack"] = 2
     one.options |= {"submitit-array": 10, "submitit-linger": 5}
     one.study["seeds"] = [1, 2, 3]
+    shutil.rmtree(one.path / "results")
     one.start("all")
     assert one.process.wait(900) == 0, one.said
     assert contents(one.path / "results") == undisturbed["study"]
@@ -433,6 +434,7 @@ class Maker:
         nodes = nodes or self.mine
         path = self.folder / f"workspace{len(self.made)}"
         self.made.append(Drill(path, cluster, slurm or self.slurm, nodes, task))
+        self.made[-1].prepared = self.prepared
         for name in ("results", ".snakemake"):  # all is there that a dense run needs
             shutil.copytree(self.prepared / name, path / name, dirs_exist_ok=True)
         return self.made[-1]

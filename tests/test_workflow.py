@@ -232,6 +232,36 @@ def test_the_optimizer_is_kept_where_a_recipe_reads_it(finished):
     assert finished.planned() == {}
 
 
+def test_a_change_that_was_interrupted_is_carried_through(finished):
+    """Wherever a run was stopped that follows a change of config, the next one does what is left."""
+    rewind = {"weights": "final", "schedule": "epoch1"}, {"weights": "epoch1", "optimizer": "rewound"}
+    recipes = {name: {"rewind": one} for name, one in zip(("on", "rewound"), rewind, strict=True)}
+    (finished.path / "config/recipes/mine.yaml").write_text(yaml.safe_dump(recipes))
+    finished.study["curves"] += [{"name": name, "task": "tiny", "recipe": name} for name in recipes]
+    finished.study |= {"seeds": [1], "levels": 3}
+    finished.write()
+    finished.snakemake()
+    finished.tasks["tiny"]["optimizer"] = {"name": "adam", "lr": 2.0e-3}
+    lineage = "results/lineage/tiny"
+    for stop in (
+        "results/dense/tiny/seed1/metrics.json",
+        f"{lineage}/on/seed1/level02/metrics.json",
+        f"{lineage}/on/seed1/level03/pruning.json",
+        f"{lineage}/rewound/seed1/level01/metrics.json",
+    ):
+        finished.write()
+        finished.snakemake("--", stop)
+    left = finished.planned_runs()
+    assert (
+        f"{lineage}/on/seed1/level03/metrics.json" in left and f"{lineage}/imp/seed1/level01/mask.npz" in left
+    )
+    finished.snakemake()
+    metrics = list((finished.path / "results").rglob("metrics.json"))
+    settings = [json.loads(path.read_text())["settings"] for path in metrics if "seed2" not in str(path)]
+    assert len(settings) == 1 + 3 * 3 + 3 and {one["task"]["optimizer"]["lr"] for one in settings} == {2.0e-3}
+    assert finished.planned() == {}
+
+
 def test_a_copy_is_another_training_of_the_same_start(finished):
     finished.study["curves"] += [
         {"name": "again", "task": "tiny", "recipe": "imp", "copy": 1},

@@ -17,8 +17,10 @@ FILES = {
     "init_record": "init.json",
     "rewind": "rewind.safetensors",  # its weights at every rewind point
     "optimizer": "optimizer.safetensors",  # and the optimizer's state there, where a recipe reads it
+    "optimizer_record": "optimizer.json",
     "trained": "trained.safetensors",  # a level's final weights until the next mask is made
     "weights": "weights.safetensors",  # final weights that are kept
+    "weights_record": "weights.json",
     "mask": "mask.npz",
     "pruning": "pruning.json",
     "metrics": "metrics.json",
@@ -173,9 +175,7 @@ def start_inputs(task: str, seed: int | str, rewind: Mapping[str, str]) -> dict[
     """The weights that a recipe rewinds to, and the optimizer's state there if it reads that."""
     whole = dense(task, seed)
     found = {"start": rewound(task, seed, rewind["weights"]).file, "start_record": file(whole, "metrics")}
-    if rewind["optimizer"] == "rewound":
-        found["optimizer"] = file(whole, "optimizer")
-    return found
+    return found | (files(whole, "optimizer", "optimizer_record") if rewind["optimizer"] == "rewound" else {})
 
 
 def mask_inputs(task: str, recipe: str, seed: int | str, level: int) -> dict[str, str]:
@@ -199,7 +199,8 @@ def level_inputs(
     """What the training of a level is made from, beside its data."""
     if entry["rewind"]["weights"] == "final":
         made = origin(task, recipe, entry, seed, level)
-        found = {"start": made.start.file, "start_record": file(made.trained, "metrics")}
+        record = "metrics" if made.before is None else "weights_record"
+        found = {"start": made.start.file, "start_record": file(made.trained, record)}
     else:
         found = start_inputs(task, seed, entry["rewind"])
     return found | mask_inputs(task, recipe, seed, level)

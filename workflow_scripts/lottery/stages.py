@@ -97,6 +97,7 @@ def keep_optimizer(settings: Settings, inputs: Paths, outputs: Paths, process: P
     for point, (_, state) in trained.rewound.items():
         arrays |= {f"{point}/{name}": array for name, array in state.items()}
     weights.save_arrays(outputs["optimizer"], arrays, {"status": trained.status})
+    write_json(outputs["optimizer_record"], {"optimizer_sha256": checksum(arrays)})
     checkpoints.remove(_checkpoint(outputs))
 
 
@@ -142,6 +143,7 @@ def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Pro
         _same_metrics(inputs["metrics"], trained)
         weights.save(kept, trained.network, status=trained.status, reason=trained.reason)
         checkpoints.remove(_checkpoint(outputs))
+    write_json(outputs["weights_record"], {"weights_sha256": checksum(weights.load(kept)[0].tensors)})
 
 
 def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
