@@ -416,7 +416,7 @@ def small_study_in_job_arrays(make, undisturbed):
     one.start("all")
     assert one.process.wait(900) == 0, one.said
     assert contents(one.path / "results") == undisturbed["study"]
-    jobs = set(re.findall(r" as? slurm job (\S+)\.", one.said))
+    jobs = set(re.findall(r" (?:is|runs as) slurm job (\S+)\.", one.said))
     assert any("_" in job for job in jobs), one.said
     return f"{one.said.count('Finished jobid')} jobs in {len(jobs)} SLURM jobs"
 
