@@ -40,6 +40,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "adam": {**_SMALL, "optimizer": {"name": "adam", "lr": 1.2e-3}},
     "bfloat16": {
         **_SMALL,
+        "validation": 777,
         "image": [3, 16, 16],
         "model": {"name": "resnet-20", "width": 4, "blocks": 1},
         "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
