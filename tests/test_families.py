@@ -225,6 +225,25 @@ def test_a_family_has_every_name_of_the_protocol(name):
     assert all(isinstance(module, str) for module in family.PRELOAD)
 
 
+def test_mypy_accepts_every_family(tmp_path):
+    """To mypy a module with `__all__` has no other names, and what it imports and does not use is none."""
+    pytest.importorskip("mypy")
+    names = [f"lottery.tasks.{name.replace('-', '_')}" for name in FAMILIES]
+    lines = ["import lottery.masks", *(f"import {name}" for name in names), "from lottery.runs import Family"]
+    lines += [f"family{number}: Family = {name}" for number, name in enumerate(names)]
+    lines += ["other: Family = lottery.masks  # type: ignore[assignment]"]  # if accepted: an unused comment
+    (tmp_path / "families.py").write_text("\n".join(lines) + "\n")
+    settings = {"follow_imports": "silent", "warn_unused_ignores": "True", "cache_dir": tmp_path / "cache"}
+    text = ["[mypy]", *(f"{key} = {value}" for key, value in settings.items())]
+    for package in ("torch", "numpy", "yaml"):  # the seam has no type of theirs that a family could mistake
+        text += [f"[mypy-{package}.*]", "follow_imports = skip"]
+    (tmp_path / "mypy.ini").write_text("\n".join(text) + "\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini", "families.py"]
+    environment = {**os.environ, "MYPYPATH": LIBRARY}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def properties(schema, *path):
     """(path, schema) of every property, those of inner mappings too."""
     for key, inner in schema.get("properties", {}).items():
