@@ -193,7 +193,8 @@ def bits(trained):
         for part, tensors in parts.items()
         for name, array in tensors.items()
     }
-    return arrays, trained.metrics, trained.curve, trained.status, trained.reason
+    numbers = json.dumps([trained.metrics, trained.curve, trained.status, trained.reason], sort_keys=True)
+    return arrays, numbers
 
 
 def differ(a, b):
