@@ -625,7 +625,7 @@ def test_snip_is_weight_times_gradient_on_ten_images_of_each_class(case):
 
 # --- configs
 
-ODD = [None, True, -1, 1.5, "noon", [], ["noon"], [[]], {}, {"noon": 1}, math.nan, math.inf]
+ODD = [None, True, -1, 1.5, "noon", "two\nlines", [], ["noon"], [[]], {}, {"noon": 1}, math.nan, math.inf]
 
 
 def changed(entry, path, value):
@@ -639,7 +639,7 @@ def changed(entry, path, value):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_wrong_value_is_refused_by_a_line_that_names_it(name, tmp_path):
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(name, tmp_path):
     family = runs.family(name)
     entry = next(iter(family.SMALLEST.values()))
     for path, schema in properties(family.SCHEMA):
@@ -650,7 +650,7 @@ def test_a_wrong_value_is_refused_by_a_line_that_names_it(name, tmp_path):
             try:
                 read(tmp_path, {"mine": changed(entry, path, value)})
             except InputError as error:
-                assert "tasks.yaml: mine: " in str(error), (path, value)
+                assert "\n" not in str(error) and "tasks.yaml: mine: " in str(error), (path, value)
                 assert not wrong or path[-1] in str(error) or path == ("family",), str(error)
                 refused += 1
             else:
