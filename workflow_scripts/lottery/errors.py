@@ -4,6 +4,9 @@
 class InputError(Exception):
     """A config entry or an argument that cannot be used: names it, what was found, what is allowed."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text.replace("\n", "\\n"))  # what was found may have several lines
+
 
 class DamagedFile(InputError):  # noqa: N818
     """A mask, weight or data file whose content is not what its checksum promises.

@@ -1,6 +1,7 @@
 """YAML files and entries held against their JSON schemas: one line says what is wrong, and where."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from .errors import InputError
 
@@ -45,9 +47,22 @@ def read_yaml(path: Path) -> Entry:
     return found
 
 
+_TYPES = Draft202012Validator.TYPE_CHECKER
+
+
+def _finite_number(checker: Any, value: Any) -> bool:
+    return _TYPES.is_type(value, "number") and not (isinstance(value, float) and not math.isfinite(value))
+
+
+# YAML has .nan and .inf, which pass every limit; JSON, in which settings are kept, has neither
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, type_checker=_TYPES.redefine("number", _finite_number)
+)
+
+
 def validate(entry: Entry, schema: Entry, where: str) -> Entry:
     """The entry with the schema's defaults filled in. Raises InputError: key, found, allowed."""
-    errors = sorted(Draft202012Validator(schema).iter_errors(entry), key=lambda error: len(error.path))
+    errors = sorted(_Validator(schema).iter_errors(entry), key=lambda error: len(error.path))
     if errors:
         raise InputError(f"{where}: {_explain(errors[0])}")
     filled: Entry = _with_defaults(entry, schema)

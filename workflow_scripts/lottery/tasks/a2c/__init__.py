@@ -13,12 +13,11 @@ from ...runs import Run, Task, Trained
 from ...seeds import generator, seed_for
 from ...weights import Network
 from . import games
-from .settings import METRIC, steps
+from .settings import METRIC as METRIC
+from .settings import steps as steps
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["METRIC", "steps"]
 
 SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "schema.yaml").read_text())
 RESOURCES = {"mem_mb": 2000, "pack": 4}
@@ -35,7 +34,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     }
     for learner in ("numpy", "torch")
 }
-PRELOAD = ("lottery.tasks.a2c.ensemble", "gymnasium")
+PRELOAD: tuple[str, ...] = ("lottery.tasks.a2c.ensemble", "gymnasium")
 LOWER_IS_BETTER = False
 
 

@@ -263,7 +263,9 @@ class Ensemble:
                 for point in ("now", *state["rewound"])
             }
             self.learner.load(index, *points.pop("now"))
-            agent.rewound, agent.record = points, arrays["record"].tolist()
+            agent.rewound = points
+            record = arrays["record"].tolist()
+            agent.record = [[int(step), reward, int(length)] for step, reward, length in record]
             agent.steps, agent.updates, agent.seconds = state["steps"], state["updates"], state["seconds"]
             agent.actions.bit_generator.state = state["actions"]
 

@@ -13,12 +13,12 @@ from ...data.images import describe
 from ...errors import InputError
 from ...runs import HERE, Process, Run, Task, Trained
 from ...weights import Network, load_arrays
-from .settings import METRIC, image_shape, options, steps, streamed, training_examples
+from .settings import METRIC as METRIC
+from .settings import image_shape, options, streamed, training_examples
+from .settings import steps as steps
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["METRIC", "steps"]
 
 SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "schema.yaml").read_text())
 RESOURCES = {"gpu": 1, "mem_mb": 8000}
@@ -40,6 +40,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "adam": {**_SMALL, "optimizer": {"name": "adam", "lr": 1.2e-3}},
     "bfloat16": {
         **_SMALL,
+        "validation": 777,
         "image": [3, 16, 16],
         "model": {"name": "resnet-20", "width": 4, "blocks": 1},
         "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
@@ -47,7 +48,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "precision": "bfloat16",
     },
 }
-PRELOAD = ("lottery.tasks.supervised.loop", "torch._dynamo")  # the second is imported by an optimizer
+PRELOAD: tuple[str, ...] = ("lottery.tasks.supervised.loop", "torch._dynamo")  # optimizers import the latter
 LOWER_IS_BETTER = False
 
 

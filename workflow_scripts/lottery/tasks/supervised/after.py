@@ -12,14 +12,14 @@ from ...runs import Process, Task
 from ...training.modules import load_network, to_array
 from ...training.ranks import Share
 from ...weights import Network
-from .loop import build, device_of, evaluate_part, load_data
+from .loop import build, deterministic_device, evaluate_part, load_data
 
 EACH = 10  # examples of a class that SNIP looks at (Lee et al. 2019)
 
 
 def evaluate(task: Task, network: Network, data: Path, part: str, process: Process) -> dict[str, float]:
     """Mean loss and accuracy on one part of the data."""
-    device = device_of(Share())
+    device = deterministic_device(Share())
     model, _ = build(task)
     load_network(model.to(device), network)
     examples = load_data(task, data, process, device)
@@ -35,7 +35,7 @@ def snip(task: Task, network: Network, data: Path, process: Process) -> dict[str
     The gradient is that of the mean loss over the first ten training examples of each class, not augmented,
     in training mode, as the authors have it.
     """
-    device = device_of(Share())
+    device = deterministic_device(Share())
     model, _ = build(task)
     load_network(model.to(device), network)
     examples = load_data(task, data, process, device)

@@ -139,11 +139,7 @@ def train(task: Task, run: Run) -> Trained:
 
 def train_share(task: Task, run: Run, share: Share) -> Trained:
     """Train on one device, on its share of every batch."""
-    torch.set_num_threads(1)  # another number of threads gives other bits
-    device = device_of(share)
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it beside the next line
-        torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
+    device = deterministic_device(share)
     torch.manual_seed(seed_for(run.noise, "dropout", *([share.rank] if share.rank else [])))
     assert run.data is not None
     data = load_data(task, run.data, run.process, device)
@@ -205,8 +201,14 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
 
 
-def device_of(share: Share) -> torch.device:
-    return torch.device("cuda", share.rank) if torch.cuda.is_available() else torch.device("cpu")
+def deterministic_device(share: Share) -> torch.device:
+    """The device to compute on, which from now on gives the same bits for the same work."""
+    torch.set_num_threads(1)  # another number of threads gives other bits
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it beside the next line
+    torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
+    return torch.device("cuda", share.rank)
 
 
 def load_data(task: Task, path: Path, process: Process, device: torch.device) -> Examples:
