@@ -1,14 +1,17 @@
 """Bad input gets one line that names the key, what was found and what is allowed, before anything runs."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
+from lottery import plugins, runs
 from lottery.config import read_tasks
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 from lottery.study import ladder, read_study
+from lottery.tasks import supervised
 
 
 @pytest.fixture
@@ -174,6 +177,37 @@ def test_an_output_layer_is_carried_only_where_outputs_mean_the_same(refused):
 def test_a_control_of_a_recipe_that_has_no_ticket_is_refused(refused, rewind):
     message = refused(curve(recipe="r", ticket="kept-fresh"), recipes={"r": {"rewind": rewind}})
     assert "tickets other than a lineage's own need" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"LOWER_IS_BETTER": None},
+            "tasks: family half has no LOWER_IS_BETTER: runs.py says what a family is",
+        ),
+        ({"train": None}, "tasks: family half has no train: runs.py says what a family is"),
+        (
+            {"SCHEMA": {"properties": {"length": {}}}},
+            "tasks: family half: SCHEMA has no rewind_points, which every task needs",
+        ),
+        ({"dataset": lambda task: "mnist"}, "dataset: family half reads mnist, which its task does not name"),
+    ],
+)
+def test_a_family_that_is_not_whole_is_refused(refused, monkeypatch, change, message):
+    names = {key: value for key, value in vars(supervised).items() if not key.startswith("__")} | change
+    half = SimpleNamespace(**{key: value for key, value in names.items() if value is not None})
+    find = plugins.find
+    monkeypatch.setattr(
+        plugins, "find", lambda package, name: half if name == "half" else find(package, name)
+    )
+    runs.family.cache_clear()
+    schema = copy.deepcopy(getattr(half, "SCHEMA", {}))
+    if "family" in schema["properties"]:
+        schema["properties"]["family"] = {"const": "half"}
+        half.SCHEMA = schema
+    assert message in refused(tasks={"bad": TINY | {"family": "half"}})
+    runs.family.cache_clear()
 
 
 def test_a_name_that_stands_twice_is_refused(tmp_path):

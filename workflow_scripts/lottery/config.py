@@ -79,6 +79,11 @@ def read_tasks(folder: Path, datasets: Mapping[str, Entry]) -> dict[str, Entry]:
             if "dataset" in task:
                 task["dataset"] = lookup("dataset", task["dataset"], datasets, where)
             family.check(task)
+            needed = family.dataset(task)
+            if needed is not None and task.get("dataset", {}).get("name") != needed:
+                raise InputError(
+                    f"dataset: family {entry['family']} reads {needed}, which its task does not name"
+                )
             length = family.steps(task, task["length"])
             for point in task["rewind_points"]:
                 if family.steps(task, point) > length:
