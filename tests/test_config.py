@@ -182,30 +182,22 @@ def test_a_control_of_a_recipe_that_has_no_ticket_is_refused(refused, rewind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"LOWER_IS_BETTER": None},
-            "tasks: family half has no LOWER_IS_BETTER: runs.py says what a family is",
-        ),
-        ({"train": None}, "tasks: family half has no train: runs.py says what a family is"),
-        (
-            {"SCHEMA": {"properties": {"length": {}}}},
-            "tasks: family half: SCHEMA has no rewind_points, which every task needs",
-        ),
-        ({"dataset": lambda task: "mnist"}, "dataset: family half reads mnist, which its task does not name"),
+        ({"LOWER_IS_BETTER": None}, "family half has no LOWER_IS_BETTER: runs.py says what a family is"),
+        ({"train": None}, "family half has no train: runs.py says what a family is"),
+        ({"SCHEMA": {"properties": {"length": {}}}}, "SCHEMA has no rewind_points, which every task needs"),
+        ({"dataset": lambda task: "mnist"}, "family half reads mnist, which its task does not name"),
     ],
 )
 def test_a_family_that_is_not_whole_is_refused(refused, monkeypatch, change, message):
-    names = {key: value for key, value in vars(supervised).items() if not key.startswith("__")} | change
-    half = SimpleNamespace(**{key: value for key, value in names.items() if value is not None})
-    find = plugins.find
-    monkeypatch.setattr(
-        plugins, "find", lambda package, name: half if name == "half" else find(package, name)
+    schema = copy.deepcopy(supervised.SCHEMA)
+    schema["properties"]["family"] = {"const": "half"}
+    whole = {key: value for key, value in vars(supervised).items() if not key.startswith("__")}
+    half = SimpleNamespace(
+        **{k: v for k, v in (whole | {"SCHEMA": schema} | change).items() if v is not None}
     )
+    find = plugins.find
+    monkeypatch.setattr(plugins, "find", lambda kind, name: half if name == "half" else find(kind, name))
     runs.family.cache_clear()
-    schema = copy.deepcopy(getattr(half, "SCHEMA", {}))
-    if "family" in schema["properties"]:
-        schema["properties"]["family"] = {"const": "half"}
-        half.SCHEMA = schema
     assert message in refused(tasks={"bad": TINY | {"family": "half"}})
     runs.family.cache_clear()
 
