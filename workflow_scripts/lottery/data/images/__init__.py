@@ -33,6 +33,7 @@ SCHEMA: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "schema.yaml").
 SUFFIX = ".safetensors"
 SIZES = ("shape", "classes", "train", "test")
 HALVES = ("a", "b")
+CHANNELS = (1, 3)  # of an image file
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of streamed sets
 
 
@@ -50,11 +51,11 @@ def describe(dataset: Dataset) -> Description:
     """Of a named data set, without reading it. Raises InputError for one of another kind."""
     module = module_of(dataset, "images")
     shape, classes, train, _ = _sizes(dataset)
+    if "half" in dataset:
+        train //= 2
     if "first_per_class" in dataset:
         classes = dataset.get("first_classes", classes)
         train = classes * dataset["first_per_class"]
-    if "half" in dataset:
-        train //= 2
     return Description(shape, classes, train, dataset.get("streamed", getattr(module, "STREAMED", False)))
 
 
@@ -76,10 +77,35 @@ def check(dataset: Dataset) -> None:
             f"of {dataset['of']}, found {', '.join(given) or 'none'} of {', '.join(SIZES)}; "
             f"expected {'all' if own else 'none'}"
         )
+    (channels, *_), classes, train, test = _sizes(dataset)
+    if own and channels not in CHANNELS:
+        raise InputError(f"shape: found {channels} channels, allowed: {', '.join(map(str, CHANNELS))}")
     if dataset.get("streamed") and dataset.get("shape", [0])[0] != 3:
         raise InputError("streamed: allowed for image-folder with three channels")
+    for key, images in (("train", train), ("test", test)):
+        if own and images < classes:
+            raise InputError(
+                f"{key}: found {images}, allowed: at least one image of each of {classes} classes"
+            )
     if "first_classes" in dataset and "first_per_class" not in dataset:
         raise InputError("first_classes: needs first_per_class, which says how many of each")
+    _check_part(dataset, classes, train)
+
+
+def _check_part(dataset: Dataset, classes: int, train: int) -> None:
+    """Raise InputError for a part that is more than the whole can be."""
+    if "half" in dataset:
+        train //= 2
+        if train < classes:
+            raise InputError(f"half: has {train} training examples, which cannot be of {classes} classes")
+    taken = dataset.get("first_classes", classes)
+    if taken > classes:
+        raise InputError(f"first_classes: found {taken}, allowed: up to {classes}")
+    if dataset.get("first_per_class", 0) * taken > train:
+        raise InputError(
+            f"first_per_class: found {dataset['first_per_class']}, allowed: up to {train // taken}, of "
+            f"{train} training examples and {taken} classes"
+        )
 
 
 def verify(path: Path) -> str:
@@ -104,10 +130,19 @@ def prepare(dataset: Dataset, root: Path, path: Path) -> None:
     for part, size in (("train", train), ("test", test)):
         _check_arrays(f"data set {dataset['name']}: {part}", arrays, part, size, shape, classes)
     for part in ("train", "test"):
-        chosen = selected(dataset, arrays[f"{part}_labels"], part)
+        try:
+            chosen = selected(dataset, arrays[f"{part}_labels"], part)
+        except InputError as error:
+            raise InputError(f"data set {dataset['name']}: {error}") from None
         for kind in ("labels", "images", "files"):
             if (key := f"{part}_{kind}") in arrays:
                 arrays[key] = [arrays[key][i] for i in chosen] if kind == "files" else arrays[key][chosen]
+        found = len(arrays[f"{part}_labels"])
+        expected = describe(dataset).train if part == "train" else max(found, 1)
+        if found != expected:
+            raise InputError(
+                f"data set {dataset['name']}: {part}: {found} examples are taken, expected {expected}"
+            )
     if streamed:
         arrays |= _listed(arrays, root)
     else:
@@ -133,26 +168,38 @@ def _check_arrays(
         raise InputError(
             f"{where}: found labels {labels.min()} to {labels.max()}, allowed 0 to {classes - 1}"
         )
+    if part == "train" and (missing := set(range(classes)) - set(labels.tolist())):
+        raise InputError(f"{where}: found {classes - len(missing)} classes, expected {classes}")
 
 
 def selected(dataset: Dataset, labels: np.ndarray, part: str) -> np.ndarray:
     """Sorted indices of the examples of one part that a named set takes from the whole one.
 
-    The first classes and the first training examples of each are taken, so that smaller sets are parts of
-    larger ones; of these, a stratified half (Morcos et al. 2019, figure 2). Raises InputError.
+    A stratified half of the training set first (Morcos et al. 2019, figure 2), of it the first classes and
+    the first examples of each: so smaller sets are parts of larger ones, and what is taken from one half has
+    nothing of the other. Raises InputError.
     """
-    chosen = np.flatnonzero(labels < dataset.get("first_classes", labels.max() + 1))
+    chosen = np.arange(len(labels))
+    if part == "train" and "half" in dataset:
+        chosen = _half(labels, dataset["half"])
+    chosen = chosen[labels[chosen] < dataset.get("first_classes", labels.max() + 1)]
     if part == "train" and "first_per_class" in dataset:
         chosen = first_of_each_class(labels, dataset["first_per_class"], chosen)
-    if part == "train" and "half" in dataset:
-        from sklearn.model_selection import train_test_split
-
-        size = len(chosen) // 2
-        halves = train_test_split(
-            chosen, train_size=size, test_size=size, stratify=labels[chosen], random_state=0
-        )
-        chosen = np.sort(halves[HALVES.index(dataset["half"])])
     return chosen
+
+
+def _half(labels: np.ndarray, half: str) -> np.ndarray:
+    from sklearn.model_selection import train_test_split
+
+    numbers, size = np.bincount(labels), len(labels) // 2
+    if (rare := np.flatnonzero(numbers == 1)).size:
+        raise InputError(f"half: class {rare[0]} has 1 training example, allowed: 2 or more")
+    if size < np.count_nonzero(numbers):
+        raise InputError(f"half: {size} training examples cannot be of {np.count_nonzero(numbers)} classes")
+    halves = train_test_split(
+        np.arange(len(labels)), train_size=size, test_size=size, stratify=labels, random_state=0
+    )
+    return np.sort(halves[HALVES.index(half)])
 
 
 def first_of_each_class(labels: np.ndarray, number: int, among: np.ndarray) -> np.ndarray:
