@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 
 KIND = "images"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 
 
 def index(folder: Path) -> dict[str, Any]:
