@@ -116,8 +116,9 @@ def verify(path: Path) -> str:
 def prepare(dataset: Dataset, root: Path, path: Path) -> None:
     """Load a data set from `root`, check it, cut it and write it to `path`.
 
-    Written are train_labels, test_labels, mean and std of each channel, and train_images, test_images;
-    of a streamed set train_files, test_files (paths under `root`, a line each, as bytes) and their sizes.
+    Written are train_labels, test_labels, mean and std of each channel (std is 0 where all training images
+    have one value), and train_images, test_images; of a streamed set train_files, test_files (paths under
+    `root`, a line each, as bytes) and their sizes.
     Raises InputError when images, labels and declared sizes disagree, or an image cannot be decoded.
     """
     module, (shape, classes, train, test) = plugins.find("datasets", dataset["of"]), _sizes(dataset)
@@ -218,22 +219,42 @@ def _listed(arrays: Mapping[str, Any], root: Path) -> dict[str, np.ndarray]:
     listed = {"mean": np.array(IMAGENET_MEAN, np.float32), "std": np.array(IMAGENET_STD, np.float32)}
     for part in ("train", "test"):
         files = [Path(file) for file in arrays[f"{part}_files"]]
+        lines = _lines([str(file.relative_to(root)) for file in files])
         cores = len(os.sched_getaffinity(0)) if len(files) > 5000 else 1  # a process takes seconds to start
         with multiprocessing.get_context("spawn").Pool(cores) if cores > 1 else nullcontext() as pool:
-            sizes = list(
-                pool.imap(_size_of_image, files, chunksize=256) if pool else map(_size_of_image, files)
-            )
-        lines = "\n".join(str(file.relative_to(root)) for file in files)
-        listed[f"{part}_files"] = np.frombuffer(lines.encode(), dtype=np.uint8)
-        listed[f"{part}_sizes"] = np.array(sizes, dtype=np.int64)
+            looked = list(pool.imap(_look_at, files, chunksize=256) if pool else map(_look_at, files))
+        sizes, low, high = (np.array(column) for column in zip(*looked, strict=True))
+        listed[f"{part}_files"] = lines
+        listed[f"{part}_sizes"] = sizes.astype(np.int64)
+        if part == "train":
+            listed["std"][low.min(axis=0) == high.max(axis=0)] = 0
     return listed
 
 
-def _size_of_image(path: Path) -> int:
+def _lines(names: list[str]) -> np.ndarray:
+    """Names of files, a line each, as bytes. Raises InputError for one that cannot be a line of text."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{name!a}: its name is not UTF-8, which a streamed set needs") from None
+        if "\n" in name:
+            raise InputError(f"{name!a}: has a line break in its name, which a streamed set cannot have")
+    return np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
+
+
+def _look_at(path: Path) -> tuple[int, list[int], list[int]]:
+    """Size of a file of an image, and the smallest and largest value of each channel."""
     from .decoding import decode
 
-    decode(path)
-    return path.stat().st_size
+    pixels = decode(path).flatten(1)
+    return path.stat().st_size, pixels.amin(1).tolist(), pixels.amax(1).tolist()
+
+
+def scale_of(std: np.ndarray) -> np.ndarray:
+    """What each channel is multiplied with: one that is constant in the training set becomes 0."""
+    scale: np.ndarray = np.divide(1, std, out=np.zeros_like(std), where=std > 0)
+    return scale
 
 
 def splits(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
