@@ -11,8 +11,12 @@ A set too large for that has STREAMED = True, and in place of `load`
     index(root)                  -> train_files, test_files: paths; train_labels, test_labels
 
 A set whose sizes are its entry's in config/datasets (a folder of images) has none of the constants; it is
-given its own folder under the root, and `load` the shape as well."""
+given its own folder under the root, and `load` the shape as well. Whose files no checksum verifies has
 
+    record(root)                 -> text that changes when they do; None if none is there
+"""
+
+import hashlib
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -26,6 +30,7 @@ import yaml
 
 from ... import plugins
 from ...errors import InputError
+from ...files import digest_of
 from ...weights import load_arrays, save_arrays
 from .. import Dataset, module_of
 
@@ -108,6 +113,16 @@ def _check_part(dataset: Dataset, classes: int, train: int) -> None:
         )
 
 
+def record(dataset: Dataset, root: Path) -> str | None:
+    """What the set's own files are, if no checksum verifies them; None if they are not there."""
+    module = plugins.find("datasets", dataset["of"])
+    own = not hasattr(module, "SHAPE")
+    found: str | None = None
+    if hasattr(module, "record"):
+        found = module.record(root / dataset["name"] if own else root)
+    return found
+
+
 def verify(path: Path) -> str:
     """The checksum of a prepared data set. Raises DamagedFile."""
     return str(load_arrays(path)[1]["sha256"])
@@ -118,16 +133,17 @@ def prepare(dataset: Dataset, root: Path, path: Path) -> None:
 
     Written are train_labels, test_labels, mean and std of each channel (std is 0 where all training images
     have one value), and train_images, test_images; of a streamed set train_files, test_files (paths under
-    `root`, a line each, as bytes) and their sizes.
+    `root`, a line each, as bytes), their sizes, and a checksum over them all.
     Raises InputError when images, labels and declared sizes disagree, or an image cannot be decoded.
     """
     module, (shape, classes, train, test) = plugins.find("datasets", dataset["of"]), _sizes(dataset)
     streamed, own = describe(dataset).streamed, not hasattr(module, "SHAPE")
-    if own:
-        folder = root / dataset["name"]
-        arrays = module.index(folder) if streamed else module.load(folder, shape)
-    else:
-        arrays = module.index(root) if streamed else module.load(root)
+    where = root / dataset["name"] if own else root
+    try:
+        arrays = module.index(where) if streamed else module.load(where, *([shape] if own else []))
+    except OSError as error:  # a file that is a folder, may not be read, lies on a broken disk
+        named = f"{error.filename}: " if error.filename else ""
+        raise InputError(f"data set {dataset['name']}: {named}{error.strerror or error}") from None
     for part, size in (("train", train), ("test", test)):
         _check_arrays(f"data set {dataset['name']}: {part}", arrays, part, size, shape, classes)
     for part in ("train", "test"):
@@ -161,7 +177,7 @@ def _check_arrays(
         found: tuple[int, ...] = (len(arrays[f"{part}_files"]), *shape)
     else:
         found = arrays[f"{part}_images"].shape
-    if found != expected or labels.shape != (size,):
+    if found != expected or labels.shape != (size,) or not size:
         raise InputError(
             f"{where}: found images {found} and labels {labels.shape}, expected {expected} and {(size,)}"
         )
@@ -223,11 +239,13 @@ def _listed(arrays: Mapping[str, Any], root: Path) -> dict[str, np.ndarray]:
         cores = len(os.sched_getaffinity(0)) if len(files) > 5000 else 1  # a process takes seconds to start
         with multiprocessing.get_context("spawn").Pool(cores) if cores > 1 else nullcontext() as pool:
             looked = list(pool.imap(_look_at, files, chunksize=256) if pool else map(_look_at, files))
-        sizes, low, high = (np.array(column) for column in zip(*looked, strict=True))
+        sizes, digests, low, high = zip(*looked, strict=True)
         listed[f"{part}_files"] = lines
-        listed[f"{part}_sizes"] = sizes.astype(np.int64)
+        listed[f"{part}_sizes"] = np.array(sizes, dtype=np.int64)
+        whole = hashlib.sha256("".join(digests).encode()).digest()
+        listed[f"{part}_digest"] = np.frombuffer(whole, dtype=np.uint8)
         if part == "train":
-            listed["std"][low.min(axis=0) == high.max(axis=0)] = 0
+            listed["std"][np.min(low, axis=0) == np.max(high, axis=0)] = 0
     return listed
 
 
@@ -243,12 +261,12 @@ def _lines(names: list[str]) -> np.ndarray:
     return np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
 
 
-def _look_at(path: Path) -> tuple[int, list[int], list[int]]:
-    """Size of a file of an image, and the smallest and largest value of each channel."""
+def _look_at(path: Path) -> tuple[int, str, list[int], list[int]]:
+    """Size and checksum of a file of an image, and the smallest and largest value of each channel."""
     from .decoding import decode
 
     pixels = decode(path).flatten(1)
-    return path.stat().st_size, pixels.amin(1).tolist(), pixels.amax(1).tolist()
+    return path.stat().st_size, digest_of(path), pixels.amin(1).tolist(), pixels.amax(1).tolist()
 
 
 def scale_of(std: np.ndarray) -> np.ndarray:
