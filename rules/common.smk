@@ -3,14 +3,16 @@
 import re
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from lottery import RESULTS_VERSION, addresses, resources, runs, warm
 from lottery.addresses import FILES, copy_number, file, files
-from lottery.data import kind_of
+from lottery.data import kind_of, record_of
 from lottery.errors import InputError
+from lottery.logs import data_root
 from lottery.provenance import code_of
 from lottery.study import ladders, pruning_settings, read_study, training_settings
 from lottery.tickets import CONTROLS, OUTPUTS, WINNING

@@ -1,5 +1,6 @@
 """Official files, whole or refused: real ones where LOTTERY_DATA has them, and made in their formats."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 import official_files
 import pytest
 import torchvision.datasets
+import yaml
 from conftest import DATASETS
 from lottery import plugins
-from lottery.data.images import describe, prepare
+from lottery.config import read_datasets
+from lottery.data.images import describe, prepare, selected
 from lottery.datasets import cifar100_slice
 from lottery.datasets.mnist import load_idx
 from lottery.errors import DamagedFile, InputError
@@ -182,6 +185,105 @@ def test_halves_are_stratified_and_share_nothing(prepared, tmp_path, monkeypatch
     counts = [np.bincount(half["train_labels"], minlength=10) for half in halves]
     assert np.abs(counts[0] - counts[1]).max() <= 1
     assert len(halves[0]["test_labels"]) == 20
+
+
+LABELS = {  # of the whole training sets: those that are there, else as many of each class, shuffled
+    name: np.random.default_rng(0).permutation(np.arange(size) % classes)
+    for name, size, classes in (
+        ("cifar10", 50_000, 10),
+        ("cifar100", 50_000, 100),
+        ("mnist", 60_000, 10),
+        ("fashion-mnist", 60_000, 10),
+    )
+} | {"digits": plugins.find("datasets", "digits").load(Path())["train_labels"]}
+
+
+def parts():
+    """Entry -> indices of its training examples, of all entries that are a part of a set."""
+    named = {name: entry for name, entry in DATASETS.items() if entry["of"] != name}
+    return {
+        name: set(selected(entry, LABELS[entry["of"]], "train").tolist()) for name, entry in named.items()
+    }
+
+
+def test_every_part_is_nested_within_its_half_and_disjoint_from_the_other():
+    found = parts()
+    assert {"cifar10a-1000", "cifar10b-5000"} <= found.keys()
+    for name, mine in found.items():
+        entry = DATASETS[name]
+        assert len(mine) == describe(entry).train, name
+        for other, theirs in found.items():
+            if entry["of"] != DATASETS[other]["of"] or "half" not in entry:
+                continue
+            half = DATASETS[other].get("half")
+            if half is not None and half != entry["half"]:
+                assert not mine & theirs, (name, other)
+            elif "first_per_class" not in DATASETS[other] and half == entry["half"]:
+                assert mine <= theirs, (name, other)
+    assert found["cifar10a-1000"] < found["cifar10a-5000"] < found["cifar10a"]
+    assert [len(found[name]) for name in ("cifar10a-1000", "cifar10a-5000", "cifar10b-5000")] == [
+        1000,
+        5000,
+        5000,
+    ]
+
+
+HALVES = {
+    "digits-a": "99a3fd7a585e0e61",
+    "digits-b": "e968ca7dead589e3",
+    "cifar10a": "f07734101c793d05",
+    "cifar10b": "83aafb42639ba684",
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_the_halves_stay_what_they_were(name):
+    """Those that runs are addressed by: another half under the same name would be another study."""
+    chosen = selected(DATASETS[name], LABELS[DATASETS[name]["of"]], "train")
+    assert hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()[:16] == HALVES[name]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"of": "digits", "first_classes": 11, "first_per_class": 2},
+            "first_classes: found 11, allowed: up to 10",
+        ),
+        ({"of": "digits", "first_per_class": 144}, "first_per_class: found 144, allowed: up to 143"),
+        (
+            {"of": "digits", "first_per_class": 72, "half": "b"},
+            "first_per_class: found 72, allowed: up to 71",
+        ),
+        (
+            FLOWERS | {"classes": 6, "test": 6, "half": "a"},
+            "half: has 5 training examples, which cannot be of 6",
+        ),
+        (FLOWERS | {"classes": 11}, "train: found 10, allowed: at least one image of each of 11 classes"),
+        (FLOWERS | {"classes": 5}, "test: found 4, allowed: at least one image of each of 5 classes"),
+        (FLOWERS | {"shape": [4, 32, 32]}, "shape: found 4 channels, allowed: 1, 3"),
+    ],
+)
+def test_more_than_there_can_be_is_refused_at_planning(entry, message, tmp_path):
+    entry = {key: value for key, value in entry.items() if key != "name"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"own": entry}))
+    with pytest.raises(InputError, match=rf"own.yaml: own: {message}"):
+        read_datasets(tmp_path)
+
+
+def test_a_half_of_a_class_with_one_image_is_refused_in_one_line(prepared, tmp_path):
+    official_files.image_folder(tmp_path)
+    for number in range(1, 5):
+        (tmp_path / f"flowers/train/tulip/{number}.jpg").unlink()
+    entry = FLOWERS | {"train": 6, "half": "a"}
+    refused(prepared, entry, "flowers: half: class 1 has 1 training example, allowed: 2 or more", tmp_path)
+
+
+@pytest.mark.parametrize("streamed", [{}, {"streamed": True}])
+def test_fewer_classes_than_said_are_refused(prepared, tmp_path, streamed):
+    official_files.image_folder(tmp_path)
+    entry = FLOWERS | {"classes": 4} | streamed
+    refused(prepared, entry, "flowers: train: found 2 classes, expected 4", tmp_path)
 
 
 def test_more_examples_than_a_class_has_are_refused(prepared, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The data path of sets too large for memory: the same guarantees, whatever the number of workers."""
 
 import dataclasses
+import os
 
 import numpy as np
 import official_files
@@ -18,6 +19,7 @@ from lottery.tasks import supervised
 from lottery.tasks.supervised import from_files, in_memory, loop
 from lottery.training import checkpoints
 from lottery.training.ranks import Share
+from PIL import Image
 
 MANY = {"name": "flowers", "of": "image-folder", "streamed": True, "shape": [3, 32, 32]}
 MANY |= {"classes": 2, "train": 10, "test": 4}
@@ -83,6 +85,60 @@ def test_without_augmentation_every_epoch_has_the_same_images(run):
         return {image.numpy().tobytes() for image in x}
 
     assert sorted_images(0) == sorted_images(2)
+
+
+def test_flips_alone_are_of_about_half_the_images_anew_each_epoch(run):
+    """Each image is the one that is cut at the centre, or its mirror."""
+
+    def epoch(number, augment):
+        batches = images_of(run, 1, number, augment=augment)
+        return torch.cat([x for x, _ in batches])
+
+    flipped = []
+    for number in range(4):
+        plain, mine = epoch(number, []), epoch(number, ["flip"])
+        same = [torch.equal(a, b) for a, b in zip(plain, mine, strict=True)]
+        mirrored = [torch.equal(a.flip(2), b) for a, b in zip(plain, mine, strict=True)]
+        assert all(a != b for a, b in zip(same, mirrored, strict=True))
+        flipped.append(tuple(mirrored))
+    assert 8 < sum(sum(one) for one in flipped) < 24 and len(set(flipped)) > 1
+    assert torch.equal(epoch(1, ["flip"]), epoch(1, ["flip"]))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_constant_channel_becomes_0(streamed, tmp_path):
+    """Also where images of the test set are not constant in it, as one of noise is not."""
+    official_files.image_folder(tmp_path)
+    for path in sorted((tmp_path / "flowers").rglob("*.jpg")):
+        pixels = np.array(Image.open(path))
+        if "test" not in path.parts:
+            pixels[..., 2] = 77
+        path.unlink()
+        Image.fromarray(pixels).save(path.with_suffix(".png"))
+    entry = {key: value for key, value in MANY.items() if streamed or key != "streamed"}
+    prepare(entry, tmp_path, tmp_path / "flowers.safetensors")
+    augment = ["resized-crop", "flip"] if streamed else ["crop", "flip"]
+    task = TASK | {"dataset": entry, "augment": augment}
+    process = Process(data_root=tmp_path)
+    data = loop.load_data(task, tmp_path / "flowers.safetensors", process, torch.device("cpu"))
+    batches = [*data.training(1, 0, 0, ALL), *data.part("validation", ALL), *data.part("test", ALL)]
+    for x, _ in batches:
+        assert torch.isfinite(x).all() and (x[:, 2] == 0).all()
+        assert (x[:, :2].std(dim=(0, 2, 3)) > 0.3).all()
+    assert len(batches) == 4
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"two\nlines.jpg"])
+def test_a_file_name_that_cannot_be_listed_is_refused_in_one_line(name, tmp_path):
+    official_files.image_folder(tmp_path)
+    folder = os.fsencode(tmp_path / "flowers/train/rose")
+    os.rename(folder + b"/0.jpg", folder + b"/" + name)
+    with pytest.raises(InputError, match=r"flowers/train/rose/(caf\\udce9|two\\nlines).jpg': ") as error:
+        prepare(MANY, tmp_path, tmp_path / "flowers.safetensors")
+    assert "\n" not in str(error.value) and str(error.value).encode()
+    assert not (tmp_path / "flowers.safetensors").exists()
+    resident = {key: value for key, value in MANY.items() if key != "streamed"}
+    prepare(resident, tmp_path, tmp_path / "flowers.safetensors")
 
 
 def test_the_test_set_is_that_of_the_resident_path(run, tmp_path):

@@ -8,10 +8,13 @@ from .errors import DamagedFile, InputError
 
 
 def verify(path: Path, md5: str) -> None:
-    """Raises DamagedFile unless the file is the official one."""
+    """Raises DamagedFile unless the file is the official one, InputError if it cannot be read."""
     from torchvision.datasets.utils import calculate_md5
 
-    found = calculate_md5(path)
+    try:
+        found = calculate_md5(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if found != md5:
         raise DamagedFile(path, f"has MD5 {found}, the official file has {md5}")
 
@@ -43,6 +46,9 @@ def archive_member(path: Path, root: Path, url: str, archive: str, md5: str) -> 
         except InputError as error:
             raise InputError(f"{path}: is missing, and {error}") from None
     verify(root / archive, md5)
-    extract_archive(str(root / archive), str(root))
+    try:
+        extract_archive(str(root / archive), str(root))
+    except OSError as error:
+        raise InputError(f"{root / archive}: cannot be unpacked ({error})") from None
     if not path.exists():
         raise InputError(f"{path}: is missing, also from {root / archive}")

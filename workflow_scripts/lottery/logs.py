@@ -16,10 +16,15 @@ from .stopping import listen
 def surroundings() -> dict[str, Any]:
     """What the environment says of a process that trains, as plain values. Raises InputError."""
     return {
-        "data_root": os.environ.get("LOTTERY_DATA", "data"),
+        "data_root": data_root(),
         "save_every": 60 * _number("LOTTERY_CHECKPOINT_MINUTES", "5"),
         "ranks": int(_number("LOTTERY_RANKS", "0")) or None,
     }
+
+
+def data_root() -> str:
+    """The folder that data sets are taken from."""
+    return os.environ.get("LOTTERY_DATA", "data")
 
 
 def _number(variable: str, default: str) -> float:

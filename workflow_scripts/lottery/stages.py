@@ -55,10 +55,12 @@ def _go_on(stage: Training, trained: Trained | None) -> tuple[Settings, Run] | N
 
 
 def prepare_data(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
-    """A data set from the data root, verified, in one file or folder; its checksum beside it."""
+    """A data set from the data root, verified, in one file or folder; beside it its checksum, and what its
+    own files were when this was planned."""
     kind, path = kind_of(settings["dataset"]), Path(outputs["data"])
     kind.prepare(settings["dataset"], process.data_root, path)
-    write_json(outputs["record"], {"dataset": settings["dataset"], "sha256": kind.verify(path)})
+    files = {key: settings[key] for key in ("files",) if key in settings}
+    write_json(outputs["record"], {"dataset": settings["dataset"], "sha256": kind.verify(path), **files})
 
 
 def chance(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:

@@ -1,5 +1,7 @@
 """A user's own images: `train/CLASS/*` and `test/CLASS/*` (or `val`) in a folder named as the data set."""
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 
 KIND = "images"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 
 
 def index(folder: Path) -> dict[str, Any]:
@@ -17,7 +20,7 @@ def index(folder: Path) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     classes: dict[str, list[str]] = {}
-    test = "test" if (folder / "test").is_dir() else "val"
+    test = _test_part(folder)
     for part, name in (("train", "train"), ("test", test)):
         paths, found[f"{part}_labels"], classes[part] = _images(folder / name)
         found[f"{part}_files"] = paths
@@ -39,6 +42,30 @@ def load(folder: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
         )
         arrays[f"{part}_labels"] = found[f"{part}_labels"]
     return arrays
+
+
+def record(folder: Path) -> str | None:
+    """A digest of names, sizes and times of change (in nanoseconds) of the images; None if there are none."""
+    found = []
+    for part in ("train", _test_part(folder)):
+        for where, _, names in os.walk(folder / part, followlinks=True):
+            for name in names:
+                if name.lower().endswith(SUFFIXES):
+                    path = Path(where, name)
+                    found.append((os.fsencode(path.relative_to(folder)), *_size_and_time(path)))
+    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest() if found else None
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        said = path.stat()
+    except OSError:  # a link to nothing
+        return -1, -1
+    return said.st_size, said.st_mtime_ns
+
+
+def _test_part(folder: Path) -> str:
+    return "test" if (folder / "test").is_dir() else "val"
 
 
 def _images(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:

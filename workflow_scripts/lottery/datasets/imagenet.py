@@ -30,8 +30,9 @@ def index(root: Path) -> dict[str, Any]:
                 )
             try:
                 ImageNet(folder, part)
-            except RuntimeError:
+            except RuntimeError as error:
+                named = [name for name in archives if name in str(error)] or archives
                 raise InputError(
-                    f"{folder}: {' or '.join(archives)} is damaged: MD5 is not the official one"
+                    f"{folder}: {' or '.join(named)} is damaged: MD5 is not the official one"
                 ) from None
     return image_folder.index(folder)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ...data.images import splits
+from ...data.images import scale_of, splits
 from ...data.images.decoding import centre_crop, decode, random_crop
 from ...runs import Task
 from ...seeds import seed_for
@@ -24,22 +24,22 @@ AHEAD = 4  # batches that each worker prepares in advance
 
 @dataclass(frozen=True)
 class Images(Dataset[tuple[Tensor, Tensor]]):
-    """Some images of the set, cropped; `seed`: of this epoch's crops, None for the centre."""
+    """Some images of the set, cropped; `seed`: of this epoch's augmentation, None for none of it."""
 
     root: Path
     files: Sequence[str]
     labels: Tensor
     shape: tuple[int, int, int]
     seed: int | None = None
-    flip: bool = False
+    augment: Sequence[str] = ()
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image = decode(self.root / self.files[index], self.shape[0])
-        if self.seed is None:
-            image = centre_crop(image, self.shape)
-        else:
+        if self.seed is not None and "resized-crop" in self.augment:
             image = random_crop(image, self.shape, seed_for(self.seed, "crop", index))
-        if self.flip and self.seed is not None and seed_for(self.seed, "flip", index) % 2:
+        else:
+            image = centre_crop(image, self.shape)
+        if self.seed is not None and "flip" in self.augment and seed_for(self.seed, "flip", index) % 2:
             image = image.flip(2)
         return image, self.labels[index]
 
@@ -62,10 +62,9 @@ class FromFiles:
         return (images.float() - self.mean) * self.scale
 
     def training(self, seed: int, epoch: int, done: int, share: Share) -> Iterator[Batch]:
-        """The whole batches of an epoch but for the first `done`, cropped at random and normalised."""
+        """The whole batches of an epoch but for the first `done`, augmented and normalised."""
         batches = share.of(order(seed, epoch, self.size("train"), self.batch_size))[done:]
-        crops = seed_for(seed, "augmentation", epoch) if "resized-crop" in self.augment else None
-        yield from self._batches("train", batches.tolist(), share, crops)
+        yield from self._batches("train", batches.tolist(), share, seed_for(seed, "augmentation", epoch))
 
     def part(self, name: str, share: Share) -> Iterator[Batch]:
         """All examples of a part, some at a time."""
@@ -83,9 +82,7 @@ class FromFiles:
     def _batches(
         self, name: str, batches: list[list[int]], share: Share, seed: int | None
     ) -> Iterator[Batch]:
-        images = Images(
-            self.root, self.files[name], self.labels[name], self.shape, seed, "flip" in self.augment
-        )
+        images = Images(self.root, self.files[name], self.labels[name], self.shape, seed, self.augment)
         device = self.mean.device
         workers = max(1, len(os.sched_getaffinity(0)) // share.ranks)
         loader = DataLoader(
@@ -121,6 +118,9 @@ def load(path: Path, task: Task, device: torch.device, root: Path) -> FromFiles:
         lines = arrays[f"{of}_files"].tobytes().decode().split("\n")
         files[part] = [lines[i] for i in members]
         labels[part] = torch.from_numpy(arrays[f"{of}_labels"])[torch.as_tensor(members)]
-    mean, std = (torch.from_numpy(arrays[name]).to(device).view(1, -1, 1, 1) for name in ("mean", "std"))
+    mean, scale = (
+        torch.from_numpy(array).to(device).view(1, -1, 1, 1)
+        for array in (arrays["mean"], scale_of(arrays["std"]))
+    )
     shape = image_shape(task)
-    return FromFiles(root, files, labels, mean, 1 / std, shape, task["augment"], task["batch_size"])
+    return FromFiles(root, files, labels, mean, scale, shape, task["augment"], task["batch_size"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...data.images import splits
+from ...data.images import scale_of, splits
 from ...runs import Task
 from ...seeds import seed_for
 from ...training.ranks import Share
@@ -31,7 +31,8 @@ class InMemory:
     batch_size: int
 
     def normalise(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] uint8 -> float32, over the training set of mean 0 and deviation 1 per channel."""
+        """[B, C, H, W] uint8 -> float32, over the training set of mean 0 and deviation 1 per channel,
+        or 0 where that is constant."""
         return (images.float() - self.mean) * self.scale
 
     def training(self, seed: int, epoch: int, done: int, share: Share) -> Iterator[Batch]:
@@ -72,12 +73,15 @@ def load(path: Path, task: Task, device: torch.device) -> InMemory:
     pixels = {part: torch.from_numpy(array).to(device) for part, array in images.items()}
     if task["image"]:
         pixels = {part: fitted(x, task["image"]) for part, x in pixels.items()}
-    mean, std = (torch.from_numpy(arrays[name]).to(device).view(1, -1, 1, 1) for name in ("mean", "std"))
+    mean, scale = (
+        torch.from_numpy(array).to(device).view(1, -1, 1, 1)
+        for array in (arrays["mean"], scale_of(arrays["std"]))
+    )
     return InMemory(
         pixels,
         {part: torch.from_numpy(array).to(device) for part, array in labels.items()},
         mean,
-        1 / std,
+        scale,
         task["augment"],
         task["batch_size"],
     )
