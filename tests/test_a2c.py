@@ -206,7 +206,13 @@ def test_stages_run_together_write_the_files_that_each_writes_alone(task, tmp_pa
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"learner": "torch"}, SHORT | {"game": "MountainCar-v0"}, SHORT | {"game": "LunarLander-v2"}],
+    [
+        {},
+        {"learner": "torch"},
+        SHORT | {"game": "MountainCar-v0"},
+        SHORT | {"game": "LunarLander-v2"},
+        SHORT | {"game": "own_games:Clocked-v0", "episodes": 40},
+    ],
 )
 @pytest.mark.parametrize("level", [0, 5])
 def test_killed_and_resumed_it_ends_with_the_same_bits(task, run, changes, level, monkeypatch):
@@ -314,6 +320,29 @@ def test_a_time_out_ends_a_game_at_gymnasium_s_limit(task, run, monkeypatch):
     made = task(game="MountainCar-v0", length="epoch1", environments=2, episodes=2, reward_episodes=2)
     trained = ensemble.train(made, [run(made)])[0]
     assert [(row["length"], row["episodic_reward"]) for row in trained.curve] == [(200, -200.0)] * 2
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_a_game_that_cuts_itself_off_is_over_but_not_worth_nothing(task, run, monkeypatch, bootstrap):
+    """`truncated` without a registered limit; what a wrapper makes of the rewards is what is recorded."""
+    learned, finals = ensemble.targets, []
+
+    def spied(made, values, rewards, live, final):
+        finals.append(int(np.count_nonzero(final & live)))
+        return learned(made, values, rewards, live, final)
+
+    monkeypatch.setattr(ensemble, "targets", spied)
+    made = task(game="own_games:TenTimes-v0", bootstrap_timeouts=bootstrap, **SHORT)
+    trained = ensemble.train(made, [run(made)])[0]
+    assert [(row["length"], row["episodic_reward"]) for row in trained.curve] == [(20, 200.0)] * 6
+    assert trained.curve[0]["step"] == 20 * 5 and trained.metrics["game"] == "own_games:TenTimes-v0"
+    assert sum(finals) == (0 if bootstrap else 10)
+
+
+def test_a_network_has_the_inputs_that_the_wrapped_game_gives(task):
+    made = task(game="own_games:Clocked-v0")
+    assert family.initialise(made, 1).tensors["hidden.0.weight"].shape == (16, 4)
+    assert family.architecture(made) == family.architecture(task()) == "[4, [16, 12]]"
 
 
 def test_outputs_that_are_not_finite_are_a_recorded_result(task, run):
