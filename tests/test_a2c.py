@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -343,6 +344,28 @@ def test_a_network_has_the_inputs_that_the_wrapped_game_gives(task):
     made = task(game="own_games:Clocked-v0")
     assert family.initialise(made, 1).tensors["hidden.0.weight"].shape == (16, 4)
     assert family.architecture(made) == family.architecture(task()) == "[4, [16, 12]]"
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+@pytest.mark.parametrize("learner", ["numpy", "torch"])
+def test_a_game_s_number_that_is_not_finite_is_a_recorded_result(task, run, what, learner):
+    """With its step: all five games begin together and break at their step 7."""
+    made = task(game=f"own_games:Bad{what.title()}-v0", learner=learner)
+    with np.errstate(all="ignore"):
+        trained = ensemble.train(made, [run(made, rewind_points=("epoch1",))])[0]
+    assert (trained.status, trained.reason) == ("diverged", f"{what} not finite at step {7 * 5}")
+    assert trained.curve == [] and trained.metrics["games"] == 0 and set(trained.rewound) == {"epoch1"}
+    assert "episodic_reward" not in trained.metrics and "training_reward" not in trained.metrics
+
+
+def test_a_run_whose_reward_is_not_finite_is_written_as_any_other(task, tmp_path):
+    made = task(game="own_games:BadReward-v0")
+    with np.errstate(all="ignore"):
+        for stage in random_tickets(made, tmp_path / "bad", [(1, 2)]):
+            stages.run(stage)
+    found = json.loads((tmp_path / "bad/seed1/level2/metrics.json").read_text())
+    assert (found["status"], found["reason"]) == ("diverged", "reward not finite at step 35")
+    assert found["value"] == found["chance"] == 20.0
 
 
 def test_outputs_that_are_not_finite_are_a_recorded_result(task, run):

@@ -116,6 +116,10 @@ def test_a_fast_game_with_other_settings_or_wrappers_is_gymnasium_s(name):
     assert ended > 0 and cut > 0
 
 
+def test_a_game_s_chance_is_finite_where_its_rewards_are_not():
+    assert a2c.chance({"game": "own_games:BadReward-v0"}, None) == 6
+
+
 def test_an_id_is_as_gymnasium_takes_it(monkeypatch):
     assert games.find("CartPole").played == "CartPole-v1" and games.all_at_once(games.find("CartPole"))
     assert games.find("own_games:Walk").played == "own_games:Walk-v1"

@@ -109,6 +109,12 @@ def make(game: Game, number: int) -> Games:
     return SteppedGames(game, number)
 
 
+def finite(rewards: np.ndarray) -> np.ndarray:
+    """Which rewards of games can be learned from, in float32."""
+    found: np.ndarray = np.abs(rewards) <= np.finfo(np.float32).max
+    return found
+
+
 def all_at_once(game: Game) -> bool:
     """Whether numpy advances all games in one go."""
     return game.entry in fast_games.ARRAYS
