@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -206,7 +207,13 @@ def test_stages_run_together_write_the_files_that_each_writes_alone(task, tmp_pa
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"learner": "torch"}, SHORT | {"game": "MountainCar-v0"}, SHORT | {"game": "LunarLander-v2"}],
+    [
+        {},
+        {"learner": "torch"},
+        SHORT | {"game": "MountainCar-v0"},
+        SHORT | {"game": "LunarLander-v2"},
+        SHORT | {"game": "own_games:Clocked-v0", "episodes": 40},
+    ],
 )
 @pytest.mark.parametrize("level", [0, 5])
 def test_killed_and_resumed_it_ends_with_the_same_bits(task, run, changes, level, monkeypatch):
@@ -314,6 +321,51 @@ def test_a_time_out_ends_a_game_at_gymnasium_s_limit(task, run, monkeypatch):
     made = task(game="MountainCar-v0", length="epoch1", environments=2, episodes=2, reward_episodes=2)
     trained = ensemble.train(made, [run(made)])[0]
     assert [(row["length"], row["episodic_reward"]) for row in trained.curve] == [(200, -200.0)] * 2
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_a_game_that_cuts_itself_off_is_over_but_not_worth_nothing(task, run, monkeypatch, bootstrap):
+    """`truncated` without a registered limit; what a wrapper makes of the rewards is what is recorded."""
+    learned, finals = ensemble.targets, []
+
+    def spied(made, values, rewards, live, final):
+        finals.append(int(np.count_nonzero(final & live)))
+        return learned(made, values, rewards, live, final)
+
+    monkeypatch.setattr(ensemble, "targets", spied)
+    made = task(game="own_games:TenTimes-v0", bootstrap_timeouts=bootstrap, **SHORT)
+    trained = ensemble.train(made, [run(made)])[0]
+    assert [(row["length"], row["episodic_reward"]) for row in trained.curve] == [(20, 200.0)] * 6
+    assert trained.curve[0]["step"] == 20 * 5 and trained.metrics["game"] == "own_games:TenTimes-v0"
+    assert sum(finals) == (0 if bootstrap else 10)
+
+
+def test_a_network_has_the_inputs_that_the_wrapped_game_gives(task):
+    made = task(game="own_games:Clocked-v0")
+    assert family.initialise(made, 1).tensors["hidden.0.weight"].shape == (16, 4)
+    assert family.architecture(made) == family.architecture(task()) == "[4, [16, 12]]"
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+@pytest.mark.parametrize("learner", ["numpy", "torch"])
+def test_a_game_s_number_that_is_not_finite_is_a_recorded_result(task, run, what, learner):
+    """With its step: all five games begin together and break at their step 7."""
+    made = task(game=f"own_games:Bad{what.title()}-v0", learner=learner)
+    with np.errstate(all="ignore"):
+        trained = ensemble.train(made, [run(made, rewind_points=("epoch1",))])[0]
+    assert (trained.status, trained.reason) == ("diverged", f"{what} not finite at step {7 * 5}")
+    assert trained.curve == [] and trained.metrics["games"] == 0 and set(trained.rewound) == {"epoch1"}
+    assert "episodic_reward" not in trained.metrics and "training_reward" not in trained.metrics
+
+
+def test_a_run_whose_reward_is_not_finite_is_written_as_any_other(task, tmp_path):
+    made = task(game="own_games:BadReward-v0")
+    with np.errstate(all="ignore"):
+        for stage in random_tickets(made, tmp_path / "bad", [(1, 2)]):
+            stages.run(stage)
+    found = json.loads((tmp_path / "bad/seed1/level2/metrics.json").read_text())
+    assert (found["status"], found["reason"]) == ("diverged", "reward not finite at step 35")
+    assert found["value"] == found["chance"] == 20.0
 
 
 def test_outputs_that_are_not_finite_are_a_recorded_result(task, run):

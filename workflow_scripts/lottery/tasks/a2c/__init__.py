@@ -61,16 +61,23 @@ def outputs(task: Task) -> str:
 
 
 def chance(task: Task, data: Path | None) -> float:
-    """Mean reward of 100 games of uniformly random actions, the same for every call."""
+    """Mean reward of 100 games of uniformly random actions, the same for every call.
+
+    A game without an end counts with its first 10,000 steps, one whose reward is not finite with what it
+    had before.
+    """
     game, number = games.find(task["game"]), 100
     played, rng = games.make(game, number), generator(0, "chance")
     for place in range(number):
         played.start(place, seed_for(0, "chance", place))
     live, total = np.ones(number, bool), np.zeros(number)
-    for _ in range(game.limit or 10_000):
-        _, rewards, ended = played.step(rng.integers(0, game.actions, number), live)
+    for _ in range(max(game.limit or 0, 10_000)):
+        _, rewards, ended, cut = played.step(rng.integers(0, game.actions, number), live)
+        live &= games.finite(total + rewards)
         total += np.where(live, rewards, 0)
-        live &= ~ended
+        live &= ~ended & ~cut
+        if not live.any():
+            break
     return float(total.mean())
 
 

@@ -26,6 +26,7 @@ from .learner import ActorCritic
 from .settings import METRIC, first_game, steps
 
 CURVE = ("step", "game", METRIC, "length")
+SAVED = 2  # raised when a checkpoint holds something else: older ones are not taken up
 COUNTERS = ("observations", "waiting", "rewards", "lengths", "begun")
 
 
@@ -115,7 +116,7 @@ class Ensemble:
         return Agent(
             place=place,
             run=run,
-            checkpoint=Checkpoint(run, identity(self.task, run)),
+            checkpoint=Checkpoint(run, identity({**self.task, "state": SAVED}, run)),
             first=first,
             actions=generator(run.noise, "actions"),
             progress=Progress(run.name, "game", 0, self.total - first),
@@ -143,33 +144,40 @@ class Ensemble:
         for agent, seen in zip(self.agents, outputs, strict=True):
             agent.updates += 1
             if not np.isfinite(seen).all():
-                agent.failure = ("diverged", f"outputs not finite at step {agent.steps}")
+                agent.failure = agent.failure or ("diverged", f"outputs not finite at step {agent.steps}")
 
     def _step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One step of every game: scaled rewards, and which games ended in a state worth nothing."""
         flat = self.games.step(actions.reshape(-1), live.reshape(-1))
-        observations, rewards, ended = (a.reshape(*live.shape, *a.shape[1:]) for a in flat)
+        observations, rewards, ended, cut = (a.reshape(*live.shape, *a.shape[1:]) for a in flat)
         self.rewards += rewards
         self.lengths += 1
-        out_of_time = self.lengths >= (self.game.limit or np.inf)
         for place, number in places(self.waiting):
             seed = seed_for(self.agents[place].run.noise, "game", number, self.begun[place, number])
             observations[place, number] = self.games.start(place * live.shape[1] + number, seed)
-            for array in (self.rewards, self.lengths, rewards, ended, out_of_time):
+            for array in (self.rewards, self.lengths, rewards, ended, cut):
                 array[place, number] = 0
             self.begun[place, number] += 1
         for place, agent in enumerate(self.agents):
             agent.steps += int(np.count_nonzero(live[place]))
-        self.observations, self.waiting = observations, ended | out_of_time
+        self.observations, self.waiting = observations, ended | cut
+        self._fail_unless("reward", games.finite(self.rewards))
+        self._fail_unless("observation", np.logical_and.reduce(np.isfinite(observations), axis=-1))
         for place, number in places(self.waiting):
             self._finish(place, number)
         final = ended if self.task["bootstrap_timeouts"] else self.waiting
         return rewards * self.task["reward_scale"], final
 
+    def _fail_unless(self, what: str, finite: np.ndarray) -> None:
+        """Fail the agents of games [agents, environments] that have given a number that is not finite."""
+        for place, _ in places(~finite):
+            agent = self.agents[place]
+            agent.failure = agent.failure or ("diverged", f"{what} not finite at step {agent.steps}")
+
     def _finish(self, place: int, number: int) -> None:
-        """Record a game that has ended, unless the training has all its games already."""
+        """Record a game that has ended, unless the training has failed or has all its games already."""
         agent, total = self.agents[place], self.total - self.agents[place].first
-        if len(agent.record) == total:
+        if agent.failure or len(agent.record) == total:
             return
         length = int(self.lengths[place, number])
         agent.record.append([agent.steps, float(self.rewards[place, number]), length])

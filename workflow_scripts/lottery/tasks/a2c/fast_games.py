@@ -94,16 +94,18 @@ class Acrobot:
 class LunarLander:
     """gymnasium's LunarLander with numbered actions and no wind, reset by itself; 30 pixels are 1 m."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None) -> None:
         from gymnasium.envs.box2d.lunar_lander import LunarLander
 
         self.env: Any = LunarLander()
+        self.limit = limit or math.inf
 
     def reset(self, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
         found: tuple[np.ndarray, dict[str, Any]] = self.env.reset(seed=seed)
         self.lander, self.legs, self.shaping = self.env.lander, self.env.legs, self.env.prev_shaping
         self.at = (*self.lander.position, self.lander.angle)
         self.dispersions: list[float] = []
+        self.age = 0
         return found
 
     def step(self, action: int) -> tuple[tuple[float, ...], float, bool, bool, None]:
@@ -139,12 +141,15 @@ class LunarLander:
         if not lander.awake:
             ended, reward = True, 100.0
         state = (x, y, dx, dy, angle, 20.0 * lander.angularVelocity / 50, left, right)
-        return state, reward, ended, False, None
+        self.age += 1
+        return state, reward, ended, self.age >= self.limit, None
 
 
+POLE = "gymnasium.envs.classic_control.cartpole:CartPoleEnv"
+SWING = "gymnasium.envs.classic_control.acrobot:AcrobotEnv"
+MOON = "gymnasium.envs.box2d.lunar_lander:LunarLander"
 # gymnasium's entry point -> the same game; all at once, or one by one
-ARRAYS: dict[str, Any] = {
-    "gymnasium.envs.classic_control.cartpole:CartPoleEnv": CartPole,
-    "gymnasium.envs.classic_control.acrobot:AcrobotEnv": Acrobot,
-}
-SINGLE: dict[str, Any] = {"gymnasium.envs.box2d.lunar_lander:LunarLander": LunarLander}
+ARRAYS: dict[str, Any] = {POLE: CartPole, SWING: Acrobot}
+SINGLE: dict[str, Any] = {MOON: LunarLander}
+# the ids that tests/test_games.py proves, and the entry points that they stand for
+PROVED = {"CartPole-v0": POLE, "CartPole-v1": POLE, "Acrobot-v1": SWING, "LunarLander-v3": MOON}
