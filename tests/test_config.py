@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
-from lottery.config import read_tasks
+from lottery.config import read_datasets, read_tasks
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 from lottery.study import ladder, read_study
@@ -38,10 +38,10 @@ def curve(**changes):
 
 STUDIES = [
     ({"sedes": [1]}, "study tiny: unknown key 'sedes'; did you mean 'seeds'?"),
-    ({"levels": 99}, "study tiny: levels: found 99, allowed: {'minimum': 0, 'maximum': 98}"),
+    ({"levels": 99}, "study tiny: levels: found 99, allowed: a whole number from 0 to 98"),
     ({"levels": -1}, "study tiny: levels: found -1, allowed"),
-    ({"levels": "20"}, "study tiny: levels: found '20', allowed: integer"),
-    ({"seeds": []}, "study tiny: seeds: found [], allowed: {'minItems': 1}"),
+    ({"levels": "20"}, "study tiny: levels: found '20', allowed: a whole number"),
+    ({"seeds": []}, "study tiny: seeds: found [], allowed: a list of at least one"),
     ({"evaluate": [1, 3]}, "evaluate: found level 3, allowed: up to the study's levels, 2"),
     (curve(task="tinny"), "curve winning: task 'tinny' is unknown; did you mean 'tiny'?"),
     (curve(recipe="xyz"), "curve winning: recipe 'xyz' is unknown; allowed: imp, no-output"),
@@ -83,9 +83,12 @@ def test_a_study_is_refused(refused, changes, message):
 
 
 RECIPES = [
-    ({"rate": 1.0}, "bad: rate: found 1.0, allowed: {'exclusiveMinimum': 0, 'exclusiveMaximum': 1}"),
+    ({"rate": 1.0}, "bad: rate: found 1.0, allowed: a number above 0 and below 1"),
     ({"rate": 0}, "bad: rate: found 0, allowed"),
-    ({"rate": "2e-1"}, "bad: rate: found '2e-1', allowed: number (YAML reads 1e-3 as text: write 1.0e-3)"),
+    (
+        {"rate": "2e-1"},
+        "bad: rate: found '2e-1', allowed: a number above 0 and below 1 (YAML reads 1e-3",
+    ),
     ({"scope": "local"}, "bad: scope: found 'local', allowed: global, layerwise"),
     ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
     ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
@@ -104,10 +107,13 @@ def test_a_recipe_is_refused(refused, entry, message):
 TASKS = [
     ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: a2c, supervised"),
     ({"lerning": 1}, "bad: unknown key 'lerning'"),
-    ({"optimizer": {"name": "adam", "lr": "1e-3"}}, "bad: optimizer.lr: found '1e-3', allowed: number (YAML"),
+    (
+        {"optimizer": {"name": "adam", "lr": "1e-3"}},
+        "bad: optimizer.lr: found '1e-3', allowed: a number above 0 (YAML",
+    ),
     (
         {"optimizer": {"name": "adam", "lr": 0}},
-        "bad: optimizer.lr: found 0, allowed: {'exclusiveMinimum': 0}",
+        "bad: optimizer.lr: found 0, allowed: a number above 0",
     ),
     ({"optimizer": {"name": "adam"}}, "bad: optimizer: 'lr' is a required property"),
     ({"dataset": "digit"}, "bad: dataset 'digit' is unknown; did you mean 'digits'?"),
@@ -186,7 +192,69 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
         read_yaml(tmp_path / "c.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b"])
+NUMBERS = [
+    ("optimizer", {"name": "adam", "lr": None}),
+    ("optimizer", {"name": "adam", "lr": 1, "betas": [0, None]}),
+]
+NUMBERS += [("clip_norm", None), ("schedule", {"gamma": None}), ("batch_size", None)]
+
+
+def put(entry, value):
+    """The entry with its None replaced."""
+    if isinstance(entry, dict):
+        return {key: put(inner, value) for key, inner in entry.items()}
+    return (
+        [put(inner, value) for inner in entry]
+        if isinstance(entry, list)
+        else value
+        if entry is None
+        else entry
+    )
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400], ids=str)
+@pytest.mark.parametrize(("key", "entry"), NUMBERS, ids=[str(entry) for entry in NUMBERS])
+def test_a_number_that_is_not_finite_is_refused(refused, key, entry, value):
+    assert ", allowed: a" in refused(tasks={"bad": TINY | {key: put(entry, value)}})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seeds": [1.0]}, {"levels": 2.0}, {"levels": float("inf")}, {"evaluate": [1.0]}], ids=str
+)
+def test_a_whole_number_is_written_as_one(refused, changes):
+    assert "allowed: a whole number" in refused(changes)
+
+
+def test_an_option_that_is_equal_and_another_type_is_refused(refused):
+    """18.0 would be looked for as `resnet18.0`."""
+    message = refused(tasks={"bad": TINY | {"model": {"name": "resnet", "depth": 18.0}}})
+    assert "depth: found 18.0, allowed: 18, 34, 50, 101, 152" in message
+
+
+NAMES = ["a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_name_that_cannot_be_part_of_a_path_is_refused(refused, tmp_path, name):
+    for more in ({"tasks": {name: TINY}}, {"recipes": {name: {}}}):
+        message = refused(**more)
+        assert "allowed: letters, digits, '.', '_' and '-'" in message or "is not swept, allowed" in message
+    (tmp_path / "d.yaml").write_text(
+        yaml.safe_dump({name: {"of": "digits", "half": "a"}}, allow_unicode=True)
+    )
+    with pytest.raises(InputError, match="allowed: letters, digits"):
+        read_datasets(tmp_path)
+    for key in ("study", "curves", "figures"):
+        given = {"study": name, "curves": curve(name=name)["curves"]}
+        given["figures"] = [{"name": name, "kind": "metric", "curves": ["winning"]}]
+        assert "allowed: " in refused({key: given[key]})
+
+
+def test_a_message_is_one_line_whatever_was_found(refused):
+    assert refused({"study": "a\nb", "curves": [{"name": "x\ny"}]}).startswith("study a b: ")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000])
 def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:

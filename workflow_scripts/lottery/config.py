@@ -5,7 +5,7 @@ from pathlib import Path
 
 from . import criteria, data, plugins, rewinding, runs
 from .errors import InputError
-from .schemas import Entry, lookup, read_yaml, validate
+from .schemas import Entry, check_name, lookup, read_yaml, validate
 from .sweeps import expand
 
 Entries = Iterable[tuple[Path, str, Entry]]
@@ -30,9 +30,10 @@ def _expanded(entries: Entries) -> Entries:
 
 
 def _each_once(entries: Entries) -> Entries:
-    """The entries. Raises InputError for a name that stands twice."""
+    """The entries. Raises InputError for a name that stands twice, or that cannot be part of a path."""
     seen: dict[str, Path] = {}
     for path, name, entry in entries:
+        check_name(name, f"{path}: {name}")
         if name in seen:
             raise InputError(f"{path}: '{name}' is defined in {seen[name]} already")
         seen[name] = path
