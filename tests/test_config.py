@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
-from lottery.config import read_datasets, read_tasks
+from lottery.config import from_command_line, read_datasets, read_tasks
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 from lottery.study import ladder, read_study
@@ -260,6 +260,41 @@ def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
         read_yaml(tmp_path / "c.yaml")
     assert "\n" not in str(error.value)
+
+
+SCHEMA = read_yaml(REPO / "config/schemas/study.schema.yaml")
+
+
+def test_the_command_line_is_read_as_yaml():
+    """But a study's name is text, whatever it looks like."""
+    texts = [
+        "seeds=[2, 3]",
+        "levels=3",
+        "keep_weights=true",
+        "study=7",
+        "curves=[{name: a, copy: 1}]",
+        "evaluate=",
+    ]
+    assert from_command_line(texts, SCHEMA) == {
+        "seeds": [2, 3],
+        "levels": 3,
+        "keep_weights": True,
+        "study": "7",
+        "curves": [{"name": "a", "copy": 1}],
+        "evaluate": None,
+    }
+    for text, message in (
+        ("seeds=[2", "is not YAML"),
+        ("curves=[{name: a, name: b}]", "'name' is there twice"),
+    ):
+        with pytest.raises(InputError, match=rf"^--config .*{message}"):
+            from_command_line([text], SCHEMA)
+
+
+def test_a_key_that_is_not_text_is_known_by_its_text(refused):
+    """Snakemake's own reading leaves numbers as keys."""
+    figures = [{"name": "f", "kind": "metric", "curves": ["winning"], "labels": {1: "a"}}]
+    assert "label of curve '1' is unknown" in refused({"figures": figures})
 
 
 def test_every_study_in_the_repository_is_valid():

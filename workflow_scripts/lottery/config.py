@@ -2,13 +2,31 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from . import criteria, data, plugins, rewinding, runs
 from .errors import InputError
-from .schemas import Entry, check_name, lookup, read_yaml, validate
+from .schemas import Entry, check_name, lookup, parse_yaml, read_yaml, validate
 from .sweeps import expand
 
 Entries = Iterable[tuple[Path, str, Entry]]
+
+
+def check_study_file(path: Path) -> None:
+    """Raise InputError for a study's file in which a key stands twice, or that is no mapping or empty."""
+    if not read_yaml(path):
+        raise InputError(f"{path}: is empty, allowed: a study, such as config/config.yaml")
+
+
+def from_command_line(texts: Iterable[str], schema: Entry) -> Entry:
+    """Keys of a study and their values from Snakemake's `--config seeds=[2] levels=3`, read as YAML;
+    Snakemake leaves what is inside of a list as text. Raises InputError."""
+    found: dict[str, Any] = {}
+    for given in texts:
+        key, _, text = given.partition("=")
+        is_text = schema["properties"].get(key, {}).get("type") == "string"
+        found[key] = text if is_text else parse_yaml(text, f"--config {key}")
+    return found
 
 
 def _read_entries(folder: Path) -> Entries:

@@ -60,7 +60,7 @@ def _matching(validator: Any, pattern: str, value: Any, schema: Entry) -> Iterat
         yield ValidationError("does not match")
 
 
-_Validator: Any = extend(
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {"enum": _one_of, "pattern": _matching},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"number": _finite, "integer": _whole}),
@@ -88,20 +88,28 @@ _UniqueLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 def read_yaml(path: Path) -> Entry:
     """A YAML mapping. Raises InputError for a file that is none, bad syntax or a key that stands twice."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.load(file, _UniqueLoader)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not text in UTF-8") from None
-    except RecursionError:
-        raise InputError(f"{path}: is not YAML: lists or mappings are nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # the second of a date such as 2001-99-99
-        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    content = parse_yaml(text, str(path))
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path}: found {type(content).__name__}, allowed: a mapping of names to entries")
     found: Entry = content or {}
     return found
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The content of YAML in which a key stands only once. Raises InputError."""
+    try:
+        loader = _UniqueLoader(text)
+        loader.name = where
+        return loader.get_single_data()
+    except RecursionError:
+        raise InputError(f"{where}: is not YAML: lists or mappings are nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # the second of a date such as 2001-99-99
+        raise InputError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
 
 
 def check_name(name: str, where: str) -> None:

@@ -184,7 +184,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     datasets = read_datasets(folder / "datasets")
     tasks = read_tasks(folder / "tasks", datasets)
     recipes = read_recipes(folder / "recipes", read_yaml(schemas / "recipe.schema.yaml"))
-    entry = _with_included(dict(config), folder, tasks)
+    entry = _with_included(_plain(config), folder, tasks)
     where = f"study {entry['study']}"
     if not entry["curves"]:
         raise InputError(f"{where}: curves: found none")
@@ -226,6 +226,13 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         recipes=recipes,
         resources=read_resources(folder / "resources.yaml", schemas / "resources.schema.yaml", tasks),
     )
+
+
+def _plain(value: Any) -> Any:
+    """As our own reader has it, which makes every key text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> Entry:
