@@ -2,13 +2,16 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
+from lottery import study
 from lottery.config import from_command_line, read_datasets, read_tasks
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
-from lottery.study import ladder, read_study
+from lottery.study import Curve, ladder, read_study
+from lottery.tasks import supervised
 
 
 @pytest.fixture
@@ -19,13 +22,13 @@ def refused(tmp_path):
     for name in ("schemas", "resources.yaml", "datasets", "studies"):
         (tmp_path / name).symlink_to(REPO / "config" / name)
 
-    def read(study=None, tasks=None, recipes=None):
+    def read(changes=None, tasks=None, recipes=None):
         tasks = {"tiny": TINY, "tiny-b": TINY | {"dataset": "digits-b"}} | (tasks or {})
         recipes = {"imp": {}, "no-output": {"output": False}} | (recipes or {})
         (tmp_path / "tasks/t.yaml").write_text(yaml.safe_dump(tasks))
         (tmp_path / "recipes/r.yaml").write_text(yaml.safe_dump(recipes))
         with pytest.raises(InputError) as error:
-            read_study(copy.deepcopy(STUDY) | (study or {}), tmp_path)
+            read_study(copy.deepcopy(STUDY) | (changes or {}), tmp_path)
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -75,6 +78,40 @@ STUDIES = [
         "figure f: a figure of kind learning needs levels",
     ),
 ]
+
+
+def figure(kind, *names, **changes):
+    return {"figures": [{"name": "f", "kind": kind, "curves": list(names or ("winning",))} | changes]}
+
+
+IMPOSSIBLE = [
+    (figure("learning", levels=[]), "figure f: levels: found [], allowed: at least one level"),
+    (figure("matrix", levels=[]), "figure f: levels: found [], allowed: at least one level"),
+    (figure("matrix", levels=[0, 1]), "figure f: levels: found 0, at which no tickets are"),
+    (figure("learning", "random", levels=[0, 1]), "levels: found 0, at which none of its curves has a run"),
+    (figure("layers", "winning", "random"), "figure f: curve random has no masks of its own"),
+    (figure("movement", "random"), "figure f: curve random has no masks of its own, allowed for a figure of"),
+    (curve() | figure("layers") | {"levels": 0}, "figure f: a figure of kind layers needs a level from 1"),
+    (curve() | figure("difference"), "figure f: no curve of the study has the random tickets"),
+    (figure("difference", "random"), "figure f: no curve of the study has the random tickets"),
+    (
+        figure("metric", value="test_acuracy"),
+        "figure f: value: found 'test_acuracy', allowed for curve winning",
+    ),
+    (
+        figure("metric", value="test_accuracy"),
+        "value: found 'test_accuracy', allowed for curve winning: value,",
+    ),
+    (
+        figure("metric", value="status"),
+        "value: found 'status', allowed for curve winning: value, gap, test_loss",
+    ),
+    (figure("metric", "random", value="moved_kept"), "value: found 'moved_kept', allowed for curve random"),
+    (figure("metric", y=[1, 0.8]), "figure f: y: found [1, 0.8], allowed: a lower end and an upper one"),
+    ({"levels": 0, "figures": []}, "curve random: has no level, since levels has none from 1"),
+    ({"evaluate": [], "figures": []}, "curve random: has no level, since evaluate has none from 1"),
+]
+STUDIES += IMPOSSIBLE
 
 
 @pytest.mark.parametrize(("changes", "message"), STUDIES, ids=[message for _, message in STUDIES])
@@ -150,6 +187,25 @@ TASKS = [
 @pytest.mark.parametrize(("changes", "message"), TASKS, ids=[message for _, message in TASKS])
 def test_a_task_is_refused(refused, changes, message):
     assert message in refused(tasks={"bad": TINY | changes})
+
+
+def test_early_stopping_is_drawn_where_there_is_a_validation_split(refused):
+    changes = {"validation": 0}
+    message = refused(figure("metric", value="early_stop_step"), tasks={"tiny": TINY | changes})
+    assert "value: found 'early_stop_step', allowed for curve winning" in message
+
+
+def test_a_family_reports_what_it_says(workspace):
+    """So that a figure of any of them can be drawn."""
+    workspace.study |= {"seeds": [1], "levels": 1, "figures": []}
+    workspace.write()
+    workspace.snakemake()
+    runs = pd.read_csv(workspace.path / "results/tables/tiny/runs.csv")
+    task = read_tasks(workspace.path / "config/tasks", DATASETS)["tiny"]
+    own = Curve("winning", "tiny", "tiny", "imp", "", "winning", (0, 1))
+    for value in (*supervised.reports(task), *study.NUMBERS, "moved_kept", "moved_pruned"):
+        study._check_value(value, own, task, "")
+        assert pd.api.types.is_numeric_dtype(runs[value]), value
 
 
 def test_a_rewind_point_that_the_task_does_not_keep_is_refused(refused):

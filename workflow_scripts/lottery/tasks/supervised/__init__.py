@@ -91,6 +91,13 @@ def outputs(task: Task) -> str:
     return json.dumps([whole, describe(task["dataset"]).classes])
 
 
+def reports(task: Task) -> tuple[str, ...]:
+    """Numbers of a run beside the headline metric; early stopping needs a validation split."""
+    early = ("step", "validation_loss", "test_accuracy", "train_accuracy") if task["validation"] else ()
+    said = ("test_loss", "train_loss", "train_accuracy", "steps")
+    return (*said, *(f"early_stop_{name}" for name in early))
+
+
 def chance(task: Task, data: Path | None) -> float:
     """Test accuracy of always answering with the class that is most frequent in the training set."""
     assert data is not None
