@@ -64,6 +64,9 @@ def check(task: Task) -> None:
     for kind in task["augment"]:
         if kind not in kinds:
             raise InputError(f"augment: found {kind}, allowed for this data set: {', '.join(kinds)}")
+    model = plugins.find("models", task["model"]["name"])
+    if hasattr(model, "check"):
+        model.check(wanted, task["batch_size"], **options(task))
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
