@@ -7,7 +7,8 @@ import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
 from lottery import study
-from lottery.config import from_command_line, read_datasets, read_tasks
+from lottery.config import absent, from_command_line, read_datasets, read_tasks
+from lottery.datasets import imagenet
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 from lottery.study import Curve, ladder, read_study
@@ -130,6 +131,10 @@ RECIPES = [
     ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
     ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
     ({"roles": ["norm"]}, "bad: roles.0: found 'norm', allowed: weight, bias, embedding"),
+    ({"exclude": ["*"]}, "bad: exclude: found '*', which leaves nothing to prune"),
+    ({"exclude": [""]}, "bad: exclude.0: found '', allowed: letters, digits"),
+    ({"exclude": ["fc1 .weight"]}, "bad: exclude.0: found 'fc1 .weight', allowed: letters, digits"),
+    ({"scope": "layerwise", "rates": {"{x}": 0.1}}, "bad: rates: found '{x}', allowed: letters, digits"),
     ({"rewind": {"weight": "init"}}, "bad: unknown key 'rewind.weight'; did you mean 'weights'?"),
     ({"rewind": {"weights": "ep1"}}, "bad: rewind.weights: 'ep1' is not a point in training; allowed: init"),
     ({"rewind": {"weights": "final", "optimizer": "rewound"}}, "bad: rewind.optimizer: found rewound with"),
@@ -316,6 +321,44 @@ def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
         read_yaml(tmp_path / "c.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "there"),
+    [
+        ("imagenet", "imagenet: has neither a folder train nor ILSVRC", ["imagenet/train", "imagenet/val"]),
+        ("places365", "has no folder data_256", ["places365/data_256_standard", "places365/val_256"]),
+        ("mine", "mine: has no folder train", ["mine/train", "mine/val"]),
+        ("mnist", "MNIST/raw: is not there, and will be downloaded", ["MNIST/raw"]),
+        ("fashion-mnist", "FashionMNIST/raw: is not there", ["FashionMNIST/raw"]),
+        ("cifar10", "cifar-10-batches-py: is not there", ["cifar-10-python.tar.gz"]),
+        ("cifar10a", "cifar-10-batches-py: is not there", ["cifar-10-batches-py"]),
+        ("cifar100", "cifar-100-python: is not there", ["cifar-100-python"]),
+        ("cifar100-slice", "cifar100-slice: is not there", ["cifar100-slice"]),
+        ("svhn", "svhn: is not there", ["svhn"]),
+        ("digits", None, []),
+    ],
+)
+def test_a_data_set_says_what_of_it_is_not_there(tmp_path, name, needed, there):
+    dataset = {**DATASETS, "mine": {"name": "mine", "of": "image-folder"}}[name]
+    said = absent(dataset, tmp_path)
+    assert said is None if needed is None else needed in said and "\n" not in said
+    for folder in there:
+        (tmp_path / folder).mkdir(parents=True)
+    assert absent(dataset, tmp_path) is None
+
+
+def test_the_archives_of_imagenet_are_those_that_torchvision_unpacks():
+    from torchvision.datasets.imagenet import ARCHIVE_META
+
+    assert {part: ARCHIVE_META[part][0] for part in imagenet.ARCHIVES} == imagenet.ARCHIVES
+
+
+def test_a_dry_run_says_which_data_set_is_not_there(workspace):
+    workspace.tasks["tiny"] |= {"dataset": "fashion-mnist"}
+    workspace.write()
+    said = workspace.snakemake("-n", env={"LOTTERY_DATA": "nowhere"})
+    assert "data set fashion-mnist: nowhere/FashionMNIST/raw: is not there, and will be d" in said.stderr
 
 
 SCHEMA = read_yaml(REPO / "config/schemas/study.schema.yaml")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import criteria, data, plugins, rewinding, runs
 from .errors import InputError
@@ -78,6 +78,17 @@ def read_datasets(folder: Path) -> dict[str, Entry]:
     return datasets
 
 
+def absent(dataset: Mapping[str, Any], root: Path) -> str | None:
+    """In one line what files of a data set are missing, or that they are still to be downloaded."""
+    module = plugins.find("datasets", dataset["of"])
+    if hasattr(module, "absent"):
+        return cast(str | None, module.absent(dataset, root))
+    names = getattr(module, "DOWNLOADED", ())
+    if names and not any((root / name).exists() for name in names):
+        return f"{root / names[0]}: is not there, and will be downloaded"
+    return None
+
+
 def _needs_no_entry(name: str) -> bool:
     entry = {"name": name, "of": name}
     try:
@@ -123,6 +134,9 @@ def read_recipes(folder: Path, schema: Entry) -> dict[str, Entry]:
             raise InputError(
                 f"{where}: rates: allowed with scope layerwise only, found scope {recipe['scope']}"
             )
+        for pattern in recipe["exclude"]:
+            if set(pattern) == {"*"}:
+                raise InputError(f"{where}: exclude: found '{pattern}', which leaves nothing to prune")
         _check_rewind(recipe["rewind"], where)
         recipes[name] = recipe
     return recipes

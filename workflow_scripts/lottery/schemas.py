@@ -16,8 +16,8 @@ from .errors import InputError
 
 Entry = dict[str, Any]
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-NAMES = "letters, digits, '.', '_' and '-', beginning with a letter or digit"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAMES = "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100"
 
 WORDS = {
     "integer": "a whole number",
@@ -31,6 +31,7 @@ WORDS = {
 LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
 PATTERNS = {  # a schema's patterns, in words
     "^[a-z0-9][a-z0-9._-]*$": "small letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "^[][A-Za-z0-9._*?!-]{1,100}$": "letters, digits, '.', '_', '-', and * ? [ ] ! for what may vary",
     "^epoch[1-9][0-9]*$": "epochN with N from 1",
 }
 

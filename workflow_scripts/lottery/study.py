@@ -73,6 +73,11 @@ class Study:
         """The data sets of all tasks, by name."""
         return {task["dataset"]["name"]: task["dataset"] for task in self.tasks.values() if "dataset" in task}
 
+    def used(self) -> list[Entry]:
+        """The data sets of the tasks that its curves name."""
+        tasks = [self.tasks[name] for curve in self.curves.values() for name in (curve.task, curve.source)]
+        return list({t["dataset"]["name"]: t["dataset"] for t in tasks if "dataset" in t}.values())
+
     def runs(self, names: Iterable[str], levels: Iterable[int] | None = None) -> list[str]:
         """The directories of all runs of some curves, or of those at some levels."""
         wanted = None if levels is None else set(levels)

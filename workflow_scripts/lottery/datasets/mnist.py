@@ -10,6 +10,7 @@ from ..downloads import download, verify
 
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (1, 28, 28), 10, 60_000, 10_000
+DOWNLOADED = ("MNIST/raw",)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:
