@@ -2,6 +2,10 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
+
+include: "rules/study_file.smk"
+
+
 # a study named by --configfile stands alone: nothing of the default one is mixed into it
 if not workflow.overwrite_configfiles:
 

@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from lottery import RESULTS_VERSION, addresses, resources, runs, warm
 from lottery.addresses import FILES, copy_number, file, files
+from lottery.config import absent
 from lottery.data import kind_of, record_of
 from lottery.errors import InputError
 from lottery.logs import data_root
@@ -18,7 +19,14 @@ from lottery.study import ladders, pruning_settings, read_study, training_settin
 from lottery.tickets import CONTROLS, OUTPUTS, WINNING
 
 try:
-    study = read_study(config, Path(workflow.basedir) / "config")
+    study = read_study({**config, **GIVEN}, CONFIG)
+    # said before anything is started, also by a dry run; the job that prepares a set is among the first
+    if workflow.is_main_process and "frozen" not in config:
+        root = Path(data_root())
+        for dataset in study.used():
+            path = addresses.data(dataset["name"], kind_of(dataset).SUFFIX)
+            if not Path(path).exists() and (missing := absent(dataset, root)):
+                print(f"data set {dataset['name']}: {missing}", file=sys.stderr)
 except InputError as error:
     sys.exit(f"error: {error}")
 

@@ -3,14 +3,16 @@
 import copy
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import DATASETS, REPO, STUDY, TINY
-from lottery import plugins, runs
-from lottery.config import read_tasks
+from lottery import plugins, runs, study
+from lottery.config import absent, from_command_line, read_datasets, read_tasks
+from lottery.datasets import imagenet
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
-from lottery.study import ladder, read_study
+from lottery.study import Curve, ladder, read_study
 from lottery.tasks import supervised
 
 
@@ -22,13 +24,13 @@ def refused(tmp_path):
     for name in ("schemas", "resources.yaml", "datasets", "studies"):
         (tmp_path / name).symlink_to(REPO / "config" / name)
 
-    def read(study=None, tasks=None, recipes=None):
+    def read(changes=None, tasks=None, recipes=None):
         tasks = {"tiny": TINY, "tiny-b": TINY | {"dataset": "digits-b"}} | (tasks or {})
         recipes = {"imp": {}, "no-output": {"output": False}} | (recipes or {})
         (tmp_path / "tasks/t.yaml").write_text(yaml.safe_dump(tasks))
         (tmp_path / "recipes/r.yaml").write_text(yaml.safe_dump(recipes))
         with pytest.raises(InputError) as error:
-            read_study(copy.deepcopy(STUDY) | (study or {}), tmp_path)
+            read_study(copy.deepcopy(STUDY) | (changes or {}), tmp_path)
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -41,10 +43,10 @@ def curve(**changes):
 
 STUDIES = [
     ({"sedes": [1]}, "study tiny: unknown key 'sedes'; did you mean 'seeds'?"),
-    ({"levels": 99}, "study tiny: levels: found 99, allowed: {'minimum': 0, 'maximum': 98}"),
+    ({"levels": 99}, "study tiny: levels: found 99, allowed: a whole number from 0 to 98"),
     ({"levels": -1}, "study tiny: levels: found -1, allowed"),
-    ({"levels": "20"}, "study tiny: levels: found '20', allowed: integer"),
-    ({"seeds": []}, "study tiny: seeds: found [], allowed: {'minItems': 1}"),
+    ({"levels": "20"}, "study tiny: levels: found '20', allowed: a whole number"),
+    ({"seeds": []}, "study tiny: seeds: found [], allowed: a list of at least one"),
     ({"evaluate": [1, 3]}, "evaluate: found level 3, allowed: up to the study's levels, 2"),
     (curve(task="tinny"), "curve winning: task 'tinny' is unknown; did you mean 'tiny'?"),
     (curve(recipe="xyz"), "curve winning: recipe 'xyz' is unknown; allowed: imp, no-output"),
@@ -80,19 +82,60 @@ STUDIES = [
 ]
 
 
+def figure(kind, *names, **changes):
+    return {"figures": [{"name": "f", "kind": kind, "curves": list(names or ("winning",))} | changes]}
+
+
+IMPOSSIBLE = [
+    (figure("learning", levels=[]), "figure f: levels: found [], allowed: at least one level"),
+    (figure("matrix", levels=[]), "figure f: levels: found [], allowed: at least one level"),
+    (figure("matrix", levels=[0, 1]), "figure f: levels: found 0, at which no tickets are"),
+    (figure("learning", "random", levels=[0, 1]), "levels: found 0, at which none of its curves has a run"),
+    (figure("layers", "winning", "random"), "figure f: curve random has no masks of its own"),
+    (figure("movement", "random"), "figure f: curve random has no masks of its own, allowed for a figure of"),
+    (curve() | figure("layers") | {"levels": 0}, "figure f: a figure of kind layers needs a level from 1"),
+    (curve() | figure("difference"), "figure f: no curve of the study has the random tickets"),
+    (figure("difference", "random"), "figure f: no curve of the study has the random tickets"),
+    (
+        figure("metric", value="test_acuracy"),
+        "figure f: value: found 'test_acuracy', allowed for curve winning",
+    ),
+    (
+        figure("metric", value="test_accuracy"),
+        "value: found 'test_accuracy', allowed for curve winning: value,",
+    ),
+    (
+        figure("metric", value="status"),
+        "value: found 'status', allowed for curve winning: value, gap, test_loss",
+    ),
+    (figure("metric", "random", value="moved_kept"), "value: found 'moved_kept', allowed for curve random"),
+    (figure("metric", y=[1, 0.8]), "figure f: y: found [1, 0.8], allowed: a lower end and an upper one"),
+    ({"levels": 0, "figures": []}, "curve random: has no level, since levels has none from 1"),
+    ({"evaluate": [], "figures": []}, "curve random: has no level, since evaluate has none from 1"),
+]
+STUDIES += IMPOSSIBLE
+
+
 @pytest.mark.parametrize(("changes", "message"), STUDIES, ids=[message for _, message in STUDIES])
 def test_a_study_is_refused(refused, changes, message):
     assert message in refused(changes)
 
 
 RECIPES = [
-    ({"rate": 1.0}, "bad: rate: found 1.0, allowed: {'exclusiveMinimum': 0, 'exclusiveMaximum': 1}"),
+    ({"rate": 1.0}, "bad: rate: found 1.0, allowed: a number above 0 and below 1"),
     ({"rate": 0}, "bad: rate: found 0, allowed"),
-    ({"rate": "2e-1"}, "bad: rate: found '2e-1', allowed: number (YAML reads 1e-3 as text: write 1.0e-3)"),
+    (
+        {"rate": "2e-1"},
+        "bad: rate: found '2e-1', allowed: a number above 0 and below 1 (YAML reads 1e-3",
+    ),
     ({"scope": "local"}, "bad: scope: found 'local', allowed: global, layerwise"),
     ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
     ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
     ({"roles": ["norm"]}, "bad: roles.0: found 'norm', allowed: weight, bias, embedding"),
+    ({"exclude": ["*"]}, "bad: exclude: found '*', which leaves nothing to prune"),
+    ({"exclude": [""]}, "bad: exclude.0: found '', allowed: letters, digits"),
+    ({"exclude": ["fc1 .weight"]}, "bad: exclude.0: found 'fc1 .weight', allowed: letters, digits"),
+    ({"scope": "layerwise", "rates": {"{x}": 0.1}}, "bad: rates: found '{x}', allowed: letters, digits"),
     ({"rewind": {"weight": "init"}}, "bad: unknown key 'rewind.weight'; did you mean 'weights'?"),
     ({"rewind": {"weights": "ep1"}}, "bad: rewind.weights: 'ep1' is not a point in training; allowed: init"),
     ({"rewind": {"weights": "final", "optimizer": "rewound"}}, "bad: rewind.optimizer: found rewound with"),
@@ -107,10 +150,13 @@ def test_a_recipe_is_refused(refused, entry, message):
 TASKS = [
     ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: a2c, supervised"),
     ({"lerning": 1}, "bad: unknown key 'lerning'"),
-    ({"optimizer": {"name": "adam", "lr": "1e-3"}}, "bad: optimizer.lr: found '1e-3', allowed: number (YAML"),
+    (
+        {"optimizer": {"name": "adam", "lr": "1e-3"}},
+        "bad: optimizer.lr: found '1e-3', allowed: a number above 0 (YAML",
+    ),
     (
         {"optimizer": {"name": "adam", "lr": 0}},
-        "bad: optimizer.lr: found 0, allowed: {'exclusiveMinimum': 0}",
+        "bad: optimizer.lr: found 0, allowed: a number above 0",
     ),
     ({"optimizer": {"name": "adam"}}, "bad: optimizer: 'lr' is a required property"),
     ({"dataset": "digit"}, "bad: dataset 'digit' is unknown; did you mean 'digits'?"),
@@ -147,6 +193,25 @@ TASKS = [
 @pytest.mark.parametrize(("changes", "message"), TASKS, ids=[message for _, message in TASKS])
 def test_a_task_is_refused(refused, changes, message):
     assert message in refused(tasks={"bad": TINY | changes})
+
+
+def test_early_stopping_is_drawn_where_there_is_a_validation_split(refused):
+    changes = {"validation": 0}
+    message = refused(figure("metric", value="early_stop_step"), tasks={"tiny": TINY | changes})
+    assert "value: found 'early_stop_step', allowed for curve winning" in message
+
+
+def test_a_family_reports_what_it_says(workspace):
+    """So that a figure of any of them can be drawn."""
+    workspace.study |= {"seeds": [1], "levels": 1, "figures": []}
+    workspace.write()
+    workspace.snakemake()
+    runs = pd.read_csv(workspace.path / "results/tables/tiny/runs.csv")
+    task = read_tasks(workspace.path / "config/tasks", DATASETS)["tiny"]
+    own = Curve("winning", "tiny", "tiny", "imp", "", "winning", (0, 1))
+    for value in (*supervised.reports(task), *study.NUMBERS, "moved_kept", "moved_pruned"):
+        study._check_value(value, own, task, "")
+        assert pd.api.types.is_numeric_dtype(runs[value]), value
 
 
 def test_a_rewind_point_that_the_task_does_not_keep_is_refused(refused):
@@ -212,12 +277,147 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
         read_yaml(tmp_path / "c.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b"])
+NUMBERS = [
+    ("optimizer", {"name": "adam", "lr": None}),
+    ("optimizer", {"name": "adam", "lr": 1, "betas": [0, None]}),
+]
+NUMBERS += [("clip_norm", None), ("schedule", {"gamma": None}), ("batch_size", None)]
+
+
+def put(entry, value):
+    """The entry with its None replaced."""
+    if isinstance(entry, dict):
+        return {key: put(inner, value) for key, inner in entry.items()}
+    return (
+        [put(inner, value) for inner in entry]
+        if isinstance(entry, list)
+        else value
+        if entry is None
+        else entry
+    )
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400], ids=str)
+@pytest.mark.parametrize(("key", "entry"), NUMBERS, ids=[str(entry) for entry in NUMBERS])
+def test_a_number_that_is_not_finite_is_refused(refused, key, entry, value):
+    assert ", allowed: a" in refused(tasks={"bad": TINY | {key: put(entry, value)}})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seeds": [1.0]}, {"levels": 2.0}, {"levels": float("inf")}, {"evaluate": [1.0]}], ids=str
+)
+def test_a_whole_number_is_written_as_one(refused, changes):
+    assert "allowed: a whole number" in refused(changes)
+
+
+def test_an_option_that_is_equal_and_another_type_is_refused(refused):
+    """18.0 would be looked for as `resnet18.0`."""
+    message = refused(tasks={"bad": TINY | {"model": {"name": "resnet", "depth": 18.0}}})
+    assert "depth: found 18.0, allowed: 18, 34, 50, 101, 152" in message
+
+
+NAMES = ["a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_name_that_cannot_be_part_of_a_path_is_refused(refused, tmp_path, name):
+    for more in ({"tasks": {name: TINY}}, {"recipes": {name: {}}}):
+        message = refused(**more)
+        assert "allowed: letters, digits, '.', '_' and '-'" in message or "is not swept, allowed" in message
+    (tmp_path / "d.yaml").write_text(
+        yaml.safe_dump({name: {"of": "digits", "half": "a"}}, allow_unicode=True)
+    )
+    with pytest.raises(InputError, match="allowed: letters, digits"):
+        read_datasets(tmp_path)
+    for key in ("study", "curves", "figures"):
+        given = {"study": name, "curves": curve(name=name)["curves"]}
+        given["figures"] = [{"name": name, "kind": "metric", "curves": ["winning"]}]
+        assert "allowed: " in refused({key: given[key]})
+
+
+def test_a_message_is_one_line_whatever_was_found(refused):
+    assert refused({"study": "a\nb", "curves": [{"name": "x\ny"}]}).startswith("study a b: ")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000])
 def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
         read_yaml(tmp_path / "c.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "there"),
+    [
+        ("imagenet", "imagenet: has neither a folder train nor ILSVRC", ["imagenet/train", "imagenet/val"]),
+        ("places365", "has no folder data_256", ["places365/data_256_standard", "places365/val_256"]),
+        ("mine", "mine: has no folder train", ["mine/train", "mine/val"]),
+        ("mnist", "MNIST/raw: is not there, and will be downloaded", ["MNIST/raw"]),
+        ("fashion-mnist", "FashionMNIST/raw: is not there", ["FashionMNIST/raw"]),
+        ("cifar10", "cifar-10-batches-py: is not there", ["cifar-10-python.tar.gz"]),
+        ("cifar10a", "cifar-10-batches-py: is not there", ["cifar-10-batches-py"]),
+        ("cifar100", "cifar-100-python: is not there", ["cifar-100-python"]),
+        ("cifar100-slice", "cifar100-slice: is not there", ["cifar100-slice"]),
+        ("svhn", "svhn: is not there", ["svhn"]),
+        ("digits", None, []),
+    ],
+)
+def test_a_data_set_says_what_of_it_is_not_there(tmp_path, name, needed, there):
+    dataset = {**DATASETS, "mine": {"name": "mine", "of": "image-folder"}}[name]
+    said = absent(dataset, tmp_path)
+    assert said is None if needed is None else needed in said and "\n" not in said
+    for folder in there:
+        (tmp_path / folder).mkdir(parents=True)
+    assert absent(dataset, tmp_path) is None
+
+
+def test_the_archives_of_imagenet_are_those_that_torchvision_unpacks():
+    from torchvision.datasets.imagenet import ARCHIVE_META
+
+    assert {part: ARCHIVE_META[part][0] for part in imagenet.ARCHIVES} == imagenet.ARCHIVES
+
+
+def test_a_dry_run_says_which_data_set_is_not_there(workspace):
+    workspace.tasks["tiny"] |= {"dataset": "fashion-mnist"}
+    workspace.write()
+    said = workspace.snakemake("-n", env={"LOTTERY_DATA": "nowhere"})
+    assert "data set fashion-mnist: nowhere/FashionMNIST/raw: is not there, and will be d" in said.stderr
+
+
+SCHEMA = read_yaml(REPO / "config/schemas/study.schema.yaml")
+
+
+def test_the_command_line_is_read_as_yaml():
+    """But a study's name is text, whatever it looks like."""
+    texts = [
+        "seeds=[2, 3]",
+        "levels=3",
+        "keep_weights=true",
+        "study=7",
+        "curves=[{name: a, copy: 1}]",
+        "evaluate=",
+    ]
+    assert from_command_line(texts, SCHEMA) == {
+        "seeds": [2, 3],
+        "levels": 3,
+        "keep_weights": True,
+        "study": "7",
+        "curves": [{"name": "a", "copy": 1}],
+        "evaluate": None,
+    }
+    for text, message in (
+        ("seeds=[2", "is not YAML"),
+        ("curves=[{name: a, name: b}]", "'name' is there twice"),
+    ):
+        with pytest.raises(InputError, match=rf"^--config .*{message}"):
+            from_command_line([text], SCHEMA)
+
+
+def test_a_key_that_is_not_text_is_known_by_its_text(refused):
+    """Snakemake's own reading leaves numbers as keys."""
+    figures = [{"name": "f", "kind": "metric", "curves": ["winning"], "labels": {1: "a"}}]
+    assert "label of curve '1' is unknown" in refused({"figures": figures})
 
 
 def test_every_study_in_the_repository_is_valid():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from lottery import plugins
+from lottery.errors import InputError
 from lottery.pruning import Pruning, prunable_tensors
 from lottery.training.modules import to_network
 
@@ -76,3 +77,32 @@ def test_every_weight_has_a_part_in_the_output(name, options, shape):
     logits.square().sum().backward()
     for tensor, parameter in module.named_parameters():
         assert network.roles[tensor] == "bias" or parameter.grad.abs().sum() > 0, tensor
+
+
+SIZED = [("lenet-300-100", {})]
+SIZED += [("conv", {"layers": layers}) for layers in (2, 4, 6)]
+SIZED += [("vgg", {"width": 2, "convs": convs}) for convs in ([1], [1, 1], [2, 1, 1], [1, 1, 1, 1, 1])]
+SIZED += [("resnet-20", {"width": 2, "blocks": 1})]
+SIZED += [("resnet", {"depth": 18, "stem": stem}) for stem in ("imagenet", "cifar")]
+
+
+@pytest.mark.parametrize(("name", "options"), SIZED, ids=[f"{name}-{options}" for name, options in SIZED])
+def test_a_model_says_without_torch_which_images_and_batches_it_can_take(name, options):
+    """As torch itself finds when it builds the model and trains on them."""
+    module = plugins.find("models", name)
+    for height, width, batch in [
+        (1, 1, 1), (1, 1, 2), (1, 5, 1), (2, 2, 1), (2, 3, 2), (3, 3, 1), (4, 4, 1), (4, 7, 2), (5, 4, 1),
+        (7, 8, 2), (8, 8, 1), (8, 9, 1), (9, 9, 1), (15, 16, 2), (16, 16, 1), (17, 15, 1),
+        (32, 32, 1), (33, 32, 1),
+    ]:  # fmt: skip
+        try:
+            module.build((1, height, width), 3, **options)(torch.zeros(batch, 1, height, width))
+            works = True
+        except (RuntimeError, ValueError, ZeroDivisionError):
+            works = False
+        try:
+            getattr(module, "check", lambda *_, **__: None)((1, height, width), batch, **options)
+            allowed = True
+        except InputError:
+            allowed = False
+        assert works == allowed, (height, width, batch)

@@ -1,6 +1,7 @@
 """Tables from made-up runs whose means and differences are known; figures from these tables."""
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -336,3 +337,42 @@ def test_a_study_may_have_nothing_but_copies(copied, kind):
     inputs = tables_of(curves)
     assert "a title" in drawn_svg(kind, [curve.name for curve in curves], inputs)
     assert pd.read_csv(inputs["layers"]).empty and pd.read_csv(inputs["runs"])["moved_kept"].isna().all()
+
+
+def failing(curves, seeds=(1, 2, 3)):
+    """The tables of runs that all failed: no numbers but the headline's chance, and an empty curve."""
+    for curve, seed in product(curves, seeds):
+        for level in curve.levels:
+            write_run(curve, seed, level, 0.1, "test_accuracy", "higher", 0.1)
+            path = Path(curve.run(seed, level)) / "metrics.json"
+            run = json.loads(path.read_text()) | {"status": "collapsed", "metrics": {"steps": 0}}
+            path.write_text(json.dumps(run))
+            (path.parent / "curve.csv").write_text("step\n")
+            if (report := path.parent / "pruning.json").exists():
+                known = json.loads(report.read_text())
+                report.write_text(json.dumps(known | {"movement": {"kept": None, "pruned": None}}))
+    return tables_of(curves)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "why"),
+    [
+        ("metric", {"value": "training_reward"}, "no run has a number"),
+        ("metric", {"value": "gap"}, "no run has a number"),
+        ("difference", {}, "no ticket has a random one"),
+        ("learning", {}, "no network of these levels"),
+        ("movement", {}, "no weights of these curves"),
+        ("layers", {"curves": ["other"]}, "has no row of these"),
+        ("metric", {"curves": ["other"]}, "has no row of these"),
+        ("matrix", {"curves": ["other"]}, "no target has tickets"),
+    ],
+)
+def test_a_figure_without_anything_to_show_says_why(tmp_path, monkeypatch, kind, more, why):
+    """It depends on the results, and is drawn once they are there."""
+    monkeypatch.chdir(tmp_path)
+    inputs = failing([CURVES[0]])
+    text = drawn_svg(kind, more.pop("curves", ["winning"]), inputs, **more)
+    words = " ".join(re.findall(r">([^<]*)</text>", text))
+    assert "a title" in words and f"Nothing to draw: {why}" in words.replace("runs.csv ", "").replace(
+        "layers.csv ", ""
+    )

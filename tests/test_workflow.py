@@ -437,6 +437,38 @@ def test_a_study_given_by_file_stands_alone(workspace):
     assert "train_level" in overridden.stdout + overridden.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study: tiny\nseeds: [1]\nlevels: 1\nseeds: [2]\n", "line 1: 'seeds' is there twice"),
+        ("", "is empty, allowed: a study, such as config/config.yaml"),
+        ("- 1\n", "found list, allowed: a mapping of names to entries"),
+        ("seeds: [1\n", "is not YAML: while parsing a flow sequence"),
+    ],
+    ids=["twice", "empty", "list", "broken"],
+)
+def test_a_study_file_that_is_none_is_refused_in_one_line(workspace, text, message):
+    """Snakemake's own reader would let the last of two keys win. Of an empty, list-like or broken file named
+    by --configfile Snakemake speaks first, without a traceback."""
+    (workspace.path / "config/config.yaml").write_text(text)
+    said = workspace.snakemake("-n", check=False)
+    lines = [line for line in said.stderr.splitlines() if not line.startswith("Using workflow specific")]
+    assert said.returncode == 1 and len(lines) == 1
+    assert lines[0].startswith("error: ") and message in lines[0]
+    (workspace.path / "other.yaml").write_text(text)
+    said = workspace.snakemake("-n", "--configfile", "other.yaml", check=False)
+    assert said.returncode == 1 and "Traceback" not in said.stdout + said.stderr
+    assert "twice" not in message or f"other.yaml, {message}" in said.stderr
+
+
+def test_a_list_on_the_command_line_is_one(workspace):
+    workspace.write()
+    said = workspace.snakemake("-n", "--config", "seeds=[7]")
+    assert "/seed7/" in said.stdout and "/seed1/" not in said.stdout
+    said = workspace.snakemake("-n", "--config", "seeds=nonsense", check=False)
+    assert "error: study tiny: seeds: found 'nonsense', allowed: a list of at least one\n" in said.stderr
+
+
 def test_a_damaged_mask_is_refused_and_named(finished):
     path = finished.path / "results/lineage/tiny/imp/seed1/level02/mask.npz"
     path.write_bytes(path.read_bytes()[:-30])

@@ -2,13 +2,31 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from . import criteria, data, plugins, rewinding, runs
 from .errors import InputError
-from .schemas import Entry, lookup, read_yaml, validate
+from .schemas import Entry, check_name, lookup, parse_yaml, read_yaml, validate
 from .sweeps import expand
 
 Entries = Iterable[tuple[Path, str, Entry]]
+
+
+def check_study_file(path: Path) -> None:
+    """Raise InputError for a study's file in which a key stands twice, or that is no mapping or empty."""
+    if not read_yaml(path):
+        raise InputError(f"{path}: is empty, allowed: a study, such as config/config.yaml")
+
+
+def from_command_line(texts: Iterable[str], schema: Entry) -> Entry:
+    """Keys of a study and their values from Snakemake's `--config seeds=[2] levels=3`, read as YAML;
+    Snakemake leaves what is inside of a list as text. Raises InputError."""
+    found: dict[str, Any] = {}
+    for given in texts:
+        key, _, text = given.partition("=")
+        is_text = schema["properties"].get(key, {}).get("type") == "string"
+        found[key] = text if is_text else parse_yaml(text, f"--config {key}")
+    return found
 
 
 def _read_entries(folder: Path) -> Entries:
@@ -30,9 +48,10 @@ def _expanded(entries: Entries) -> Entries:
 
 
 def _each_once(entries: Entries) -> Entries:
-    """The entries. Raises InputError for a name that stands twice."""
+    """The entries. Raises InputError for a name that stands twice, or that cannot be part of a path."""
     seen: dict[str, Path] = {}
     for path, name, entry in entries:
+        check_name(name, f"{path}: {name}")
         if name in seen:
             raise InputError(f"{path}: '{name}' is defined in {seen[name]} already")
         seen[name] = path
@@ -57,6 +76,17 @@ def read_datasets(folder: Path) -> dict[str, Entry]:
             raise InputError(f"{where}: {error}") from None
         datasets[name] = {"name": name, **entry}
     return datasets
+
+
+def absent(dataset: Mapping[str, Any], root: Path) -> str | None:
+    """In one line what files of a data set are missing, or that they are still to be downloaded."""
+    module = plugins.find("datasets", dataset["of"])
+    if hasattr(module, "absent"):
+        return cast(str | None, module.absent(dataset, root))
+    names = getattr(module, "DOWNLOADED", ())
+    if names and not any((root / name).exists() for name in names):
+        return f"{root / names[0]}: is not there, and will be downloaded"
+    return None
 
 
 def _needs_no_entry(name: str) -> bool:
@@ -109,6 +139,9 @@ def read_recipes(folder: Path, schema: Entry) -> dict[str, Entry]:
             raise InputError(
                 f"{where}: rates: allowed with scope layerwise only, found scope {recipe['scope']}"
             )
+        for pattern in recipe["exclude"]:
+            if set(pattern) == {"*"}:
+                raise InputError(f"{where}: exclude: found '{pattern}', which leaves nothing to prune")
         _check_rewind(recipe["rewind"], where)
         recipes[name] = recipe
     return recipes

@@ -2,10 +2,13 @@
 
 
 class InputError(Exception):
-    """A config entry or an argument that cannot be used: names it, what was found, what is allowed."""
+    """A config entry or an argument that cannot be used: names it, what was found, what is allowed.
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text.replace("\n", "\\n"))  # what was found may have several lines
+    One line, whatever line breaks there are in what was found.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class DamagedFile(InputError):  # noqa: N818

@@ -45,6 +45,10 @@ LABELS = {
 }
 
 
+class NothingToDraw(Exception):  # noqa: N818
+    """A figure that has nothing to show, as the runs came out; the words say why, and are drawn instead."""
+
+
 @dataclass(frozen=True)
 class Plot:
     """What one figure is drawn from.
@@ -62,7 +66,10 @@ class Plot:
         table = pd.read_csv(self.inputs[name])
         if name != "layers":
             table["remaining"] = 100 * (1 - table["fraction_pruned"])
-        return table[table["curve"].isin(list(self.curves))]
+        table = table[table["curve"].isin(list(self.curves))]
+        if table.empty:
+            raise NothingToDraw(f"{name}.csv has no row of these curves")
+        return table
 
     def fraction_axis(self, table: pd.DataFrame) -> str:
         """Set up the axis of weights pruned or remaining; returns the column to draw against."""
@@ -110,18 +117,30 @@ def draw(
         curves = {name: (label, place) for place, (name, (label, _)) in enumerate(curves.items())}
     with plt.rc_context(STYLE):
         canvas = plt.figure(figsize=(3.5, 2.9), layout="constrained")
-        if figure["kind"] == "matrix":
-            _matrix(canvas, figure, curves, inputs)
-        else:
-            axes = canvas.subplots()
-            KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
-            axes.set_title(fill(figure["title"], 50))
-            _legend(canvas, axes)
+        try:
+            if figure["kind"] == "matrix":
+                _matrix(canvas, figure, curves, inputs)
+            else:
+                axes = canvas.subplots()
+                KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
+                axes.set_title(fill(figure["title"], 50))
+                _legend(canvas, axes)
+        except NothingToDraw as reason:
+            _words(canvas, figure["title"], f"Nothing to draw: {reason}.")
         for suffix in ("svg", "png"):
             with replacing(outputs[suffix]) as part:
                 metadata = {"Date": None} if suffix == "svg" else {}
                 canvas.savefig(part, format=suffix, dpi=300, metadata=metadata)
         plt.close(canvas)
+
+
+def _words(canvas: Figure, title: str, text: str) -> None:
+    """A figure without lines, which says why."""
+    canvas.clear()
+    axes = canvas.subplots()
+    axes.set_title(fill(title, 50))
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, fill(text, 40), ha="center", va="center", transform=axes.transAxes)
 
 
 def _legend(canvas: Figure, axes: Axes) -> None:
@@ -133,8 +152,10 @@ def _legend(canvas: Figure, axes: Axes) -> None:
 def _metric(plot: Plot) -> None:
     """A metric against the fraction of weights pruned, one line per curve, the dense run as reference."""
     runs, value = plot.table("runs"), plot.spec["value"]
-    if value == "gap":
-        runs["gap"] = runs["train_accuracy"] - runs["value"]
+    if value == "gap" and "train_accuracy" in runs:
+        runs = runs.assign(gap=runs["train_accuracy"] - runs["value"])
+    if value not in runs or runs[value].isna().all():
+        raise NothingToDraw(f"no run has a number for {_name(value)}; failed ones have none")
     x = plot.fraction_axis(runs)
     for name, (label, number) in plot.curves.items():
         plot.by_level(runs[runs["curve"] == name], x, value, label, number)
@@ -160,6 +181,8 @@ def _inset(axes: Axes, narrow: tuple[float, float]) -> None:
 def _difference(plot: Plot) -> None:
     """The paired difference to the random ticket with its 95 % interval, positive where it is better."""
     summary = plot.table("summary").dropna(subset=["difference"])
+    if summary.empty:
+        raise NothingToDraw("no ticket has a random one of its seed, level and number of weights")
     x = plot.fraction_axis(summary)
     for name, (label, number) in plot.curves.items():
         rows = summary[summary["curve"] == name]
@@ -206,6 +229,8 @@ def _learning(plot: Plot) -> None:
             legend = f"{label}, {rows['remaining'].mean():.3g} %"
             colour = _look(number)["color"]
             plot.axes.plot(mean["step"], mean[metric], color=colour, linestyle=style, label=legend)
+    if not plot.axes.lines:
+        raise NothingToDraw("no network of these levels was trained; all had collapsed")
     plot.axes.set_xlabel("training step")
     plot.axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plot.axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -216,6 +241,9 @@ def _movement(plot: Plot) -> None:
     """How far the weights that a level keeps and those that it prunes moved in training."""
     runs = plot.table("runs")
     runs = runs[runs["level"] > 0]
+    moved = ["moved_kept", "moved_pruned"]
+    if runs.reindex(columns=moved).isna().all(axis=None):
+        raise NothingToDraw("no weights of these curves have moved; trainings that diverge have no distance")
     x = plot.fraction_axis(runs)
     for number, (name, (label, _)) in enumerate(plot.curves.items()):
         for half, group in enumerate(("kept", "pruned")):
@@ -236,6 +264,8 @@ def _matrix(
     summary = summary[summary["curve"].isin(list(curves))]
     summary["row"] = [curves[name][0] for name in summary["curve"]]
     own = summary[(summary["source"] == summary["target"]) & (summary["ticket"] == WINNING)]
+    if own.empty or not set(spec["levels"]) & set(summary["level"]):
+        raise NothingToDraw("no target has tickets of its own at these levels")
     columns = dict(zip(own["target"], own["row"], strict=True))
     metrics = list(own.drop_duplicates("target")["metric"])
     rows = list(dict.fromkeys(summary["row"]))

@@ -150,6 +150,8 @@ class Family(Protocol):
 
 # what a family may have beside that, for what comes after training
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
+# and for figures: reports(task) -> names of the numbers in `metrics` of a run that ends well, less METRIC
+REPORTS = "reports"
 
 
 @cache

@@ -16,6 +16,7 @@ from .sweeps import expand
 from .tickets import KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
+NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "chance")  # of runs.csv
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 
 
@@ -71,6 +72,11 @@ class Study:
     def datasets(self) -> dict[str, Entry]:
         """The data sets of all tasks, by name."""
         return {task["dataset"]["name"]: task["dataset"] for task in self.tasks.values() if "dataset" in task}
+
+    def used(self) -> list[Entry]:
+        """The data sets of the tasks that its curves name."""
+        tasks = [self.tasks[name] for curve in self.curves.values() for name in (curve.task, curve.source)]
+        return list({t["dataset"]["name"]: t["dataset"] for t in tasks if "dataset" in t}.values())
 
     def runs(self, names: Iterable[str], levels: Iterable[int] | None = None) -> list[str]:
         """The directories of all runs of some curves, or of those at some levels."""
@@ -184,7 +190,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     datasets = read_datasets(folder / "datasets")
     tasks = read_tasks(folder / "tasks", datasets)
     recipes = read_recipes(folder / "recipes", read_yaml(schemas / "recipe.schema.yaml"))
-    entry = _with_included(dict(config), folder, tasks)
+    entry = _with_included(_plain(config), folder, tasks)
     where = f"study {entry['study']}"
     if not entry["curves"]:
         raise InputError(f"{where}: curves: found none")
@@ -198,23 +204,17 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         if curve.own:
             curve = replace(curve, levels=tuple(range(entry["levels"] + 1)))
         _check_curve(curve, tasks, recipe, f"{where}: curve {curve.name}")
+        if not curve.levels:
+            key = "evaluate" if entry["levels"] else "levels"
+            raise InputError(
+                f"{where}: curve {curve.name}: has no level, since {key} has none from 1; only a lineage's "
+                "own winning tickets have level 0, the dense run"
+            )
         curves[curve.name] = curve
     for name in sorted({task for curve in curves.values() for task in (curve.task, curve.source)}):
         _architecture(tasks[name], where)
     for figure in entry["figures"]:
-        for name in figure["curves"]:
-            lookup("curve", name, curves, f"{where}: figure {figure['name']}")
-        for name in figure["labels"]:
-            lookup(
-                "label of curve", name, dict.fromkeys(figure["curves"]), f"{where}: figure {figure['name']}"
-            )
-        if figure["kind"] in ("learning", "matrix") and "levels" not in figure:
-            raise InputError(
-                f"{where}: figure {figure['name']}: a figure of kind {figure['kind']} needs levels"
-            )
-        _check_levels(figure.get("levels", []), entry["levels"], f"{where}: figure {figure['name']}: levels")
-        if figure["kind"] == "matrix":
-            _check_matrix([curves[name] for name in figure["curves"]], f"{where}: figure {figure['name']}")
+        _check_figure(figure, entry["levels"], curves, tasks, f"{where}: figure {figure['name']}")
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
@@ -226,6 +226,13 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         recipes=recipes,
         resources=read_resources(folder / "resources.yaml", schemas / "resources.schema.yaml", tasks),
     )
+
+
+def _plain(value: Any) -> Any:
+    """As our own reader has it, which makes every key text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> Entry:
@@ -284,7 +291,74 @@ def _check_levels(levels: list[int], last: int, where: str) -> None:
         raise InputError(f"{where}: found level {outside[0]}, allowed: up to the study's levels, {last}")
 
 
-def _check_matrix(curves: list[Curve], where: str) -> None:
+def _check_figure(
+    figure: Entry, last: int, curves: Mapping[str, Curve], tasks: Mapping[str, Entry], where: str
+) -> None:
+    """Raise InputError for a figure that can never be drawn, whatever the runs give."""
+    for name in figure["curves"]:
+        lookup("curve", name, curves, where)
+    for name in figure["labels"]:
+        lookup("label of curve", name, dict.fromkeys(figure["curves"]), where)
+    drawn = [curves[name] for name in figure["curves"]]
+    if figure["kind"] in ("learning", "matrix"):
+        if "levels" not in figure:
+            raise InputError(f"{where}: a figure of kind {figure['kind']} needs levels")
+        if not figure["levels"]:
+            raise InputError(f"{where}: levels: found [], allowed: at least one level")
+    _check_levels(figure.get("levels", []), last, f"{where}: levels")
+    if figure["kind"] == "metric":
+        for curve in drawn:
+            _check_value(figure["value"], curve, tasks[curve.task], f"{where}: value")
+    if figure["kind"] == "difference" and not any(_has_reference(curve, curves.values()) for curve in drawn):
+        raise InputError(f"{where}: no curve of the study has the random tickets to take the difference to")
+    if figure["kind"] in ("layers", "movement"):
+        _check_masks(drawn, figure["kind"], last, where)
+    if figure["kind"] == "learning":
+        for level in figure["levels"]:
+            if not any(level in curve.levels for curve in drawn):
+                raise InputError(f"{where}: levels: found {level}, at which none of its curves has a run")
+    if figure["kind"] == "matrix":
+        _check_matrix(drawn, figure["levels"], where)
+    if "y" in figure and figure["y"][0] >= figure["y"][1]:
+        raise InputError(f"{where}: y: found {figure['y']}, allowed: a lower end and an upper one")
+
+
+def _check_value(value: str, curve: Curve, task: Entry, where: str) -> None:
+    """A column of runs.csv that a run of the curve has: the engine's, or one that the family reports."""
+    reports = getattr(runs.family(task["family"]), runs.REPORTS, None)
+    if value == "value" or reports is None:
+        return
+    said = reports(task)
+    known = ["value", *(["gap"] if "train_accuracy" in said else []), *said, *NUMBERS]
+    known += ["moved_kept", "moved_pruned"] if curve.own and not curve.copy else []
+    if value not in known:
+        raise InputError(f"{where}: found {value!r}, allowed for curve {curve.name}: {', '.join(known)}")
+
+
+def _has_reference(curve: Curve, others: Iterable[Curve]) -> bool:
+    """Whether the study has random tickets that a curve's may be compared with."""
+    return curve.ticket != RANDOM and any(
+        (other.ticket, other.task, other.ladder) == (RANDOM, curve.task, curve.ladder)
+        and other.copy in (curve.copy, 0)
+        and set(curve.levels) & set(other.levels)
+        for other in others
+    )
+
+
+def _check_masks(curves: list[Curve], kind: str, last: int, where: str) -> None:
+    for curve in curves:
+        if not curve.own or curve.copy:
+            raise InputError(
+                f"{where}: curve {curve.name} has no masks of its own, allowed for a figure of kind {kind}: "
+                "a lineage's own winning tickets"
+            )
+    if not last:
+        raise InputError(f"{where}: a figure of kind {kind} needs a level from 1, found levels 0")
+
+
+def _check_matrix(curves: list[Curve], levels: list[int], where: str) -> None:
+    if 0 in levels:
+        raise InputError(f"{where}: levels: found 0, at which no tickets are, allowed: levels from 1")
     own = {curve.task for curve in curves if curve.own}
     for curve in curves:
         if curve.ticket not in (WINNING, RANDOM):

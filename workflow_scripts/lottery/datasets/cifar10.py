@@ -9,6 +9,10 @@ from ..downloads import archive_member, verify
 
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 10, 50_000, 10_000
+DOWNLOADED = (
+    "cifar-10-batches-py",
+    "cifar-10-python.tar.gz",
+)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

@@ -9,6 +9,10 @@ from .cifar10 import KIND, SHAPE, TEST, TRAIN, load_batches
 __all__ = ["CLASSES", "KIND", "SHAPE", "TEST", "TRAIN", "load"]
 
 CLASSES = 100
+DOWNLOADED = (
+    "cifar-100-python",
+    "cifar-100-python.tar.gz",
+)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from .cifar10 import load_batches
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 100, 5_000, 1_000
 FILES = {"train": "3d3dddbb2696bffb3e8e8003edeccdce", "test": "a9e9559b59a5d9293ba37639652206be"}
+DOWNLOADED = ("cifar100-slice", *cifar100.DOWNLOADED)
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

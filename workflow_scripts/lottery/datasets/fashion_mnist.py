@@ -7,6 +7,7 @@ import numpy as np
 from .mnist import CLASSES, KIND, SHAPE, TEST, TRAIN, load_idx
 
 __all__ = ["CLASSES", "KIND", "SHAPE", "TEST", "TRAIN", "load"]
+DOWNLOADED = ("FashionMNIST/raw",)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

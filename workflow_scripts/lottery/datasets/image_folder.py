@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def index(folder: Path) -> dict[str, Any]:
     if other:
         raise InputError(f"{folder}: class '{min(other)}' is in one of train/ and {test}/ only")
     return found
+
+
+def absent(dataset: Mapping[str, Any], root: Path) -> str | None:
+    """What is missing under `root`, found without reading images."""
+    folder = root / dataset["name"]
+    for parts in (("train",), ("test", "val")):
+        if not any((folder / part).is_dir() for part in parts):
+            return f"{folder}: has no folder {' or '.join(parts)}, with a folder of images for each class"
+    return None
 
 
 def load(folder: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:

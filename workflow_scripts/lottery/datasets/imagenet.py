@@ -1,5 +1,6 @@
 """ImageNet 2012 (Russakovsky et al. 2015), the user's own copy: its archives, or what torchvision unpacks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,18 @@ from . import image_folder
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 224, 224), 1000, 1_281_167, 50_000
 STREAMED = True
+
+
+ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
+
+
+def absent(dataset: Mapping[str, Any], root: Path) -> str | None:
+    """What is missing under `root`, which cannot be downloaded without an account."""
+    folder = root / "imagenet"
+    for part, archive in ARCHIVES.items():
+        if not (folder / part).is_dir() and not (folder / archive).exists():
+            return f"{folder}: has neither a folder {part} nor {archive}"
+    return None
 
 
 def index(root: Path) -> dict[str, Any]:

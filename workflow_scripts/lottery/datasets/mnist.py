@@ -22,6 +22,7 @@ UNPACKED = {  # MD5 of an official .gz, of MNIST and Fashion-MNIST -> of the fil
     "bb300cfdad3c16e7a12a480ee83cd310": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 UNSIGNED_BYTE = 8
+DOWNLOADED = ("MNIST/raw",)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Places365-Standard (Zhou et al. 2017) at 256 x 256 pixels, the user's own copy as torchvision reads it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,13 @@ from ..errors import InputError
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 224, 224), 365, 1_803_460, 36_500
 STREAMED = True
+
+
+def absent(dataset: Mapping[str, Any], root: Path) -> str | None:
+    """What is missing under `root`, which has to be unpacked there."""
+    folder = root / "places365"
+    missing = [name for name in ("data_256_standard", "val_256") if not (folder / name).is_dir()]
+    return f"{folder}: has no folder {' and '.join(missing)}" if missing else None
 
 
 def index(root: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ..downloads import download, verify
 
 KIND = "images"
 SHAPE, CLASSES, TRAIN, TEST = (3, 32, 32), 10, 73_257, 26_032
+DOWNLOADED = ("svhn",)  # one is there, or it is downloaded
 
 
 def load(root: Path) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from . import check_poolings
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -12,6 +14,11 @@ OPTIONS = {"layers": {"enum": [2, 4, 6], "default": 2}}
 def depends_on(input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """What of the input's shape the parameters depend on: all of it, through the first linear layer."""
     return input_shape
+
+
+def check(input_shape: tuple[int, int, int], batch_size: int, layers: int) -> None:
+    """Raise InputError for images that are smaller than the poolings."""
+    check_poolings(input_shape, layers // 2)
 
 
 def build(input_shape: tuple[int, int, int], classes: int, layers: int) -> "nn.Module":

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from . import check_normalised
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -15,6 +17,12 @@ OPTIONS = {
 def depends_on(input_shape: tuple[int, int, int]) -> int:
     """What of the input's shape the parameters depend on: the number of channels."""
     return input_shape[0]
+
+
+def check(input_shape: tuple[int, int, int], batch_size: int, blocks: int, width: int) -> None:
+    """Raise InputError for one image alone whose last map is a single pixel."""
+    shrinks = 4
+    check_normalised((-(-input_shape[1] // shrinks), -(-input_shape[2] // shrinks)), batch_size)
 
 
 def build(input_shape: tuple[int, int, int], classes: int, blocks: int, width: int) -> "nn.Module":

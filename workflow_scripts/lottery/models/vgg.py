@@ -6,6 +6,8 @@ VGG19 has 20,040,522 parameters at 10 classes.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from . import check_normalised, check_poolings
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -24,6 +26,13 @@ OPTIONS = {
 def depends_on(input_shape: tuple[int, int, int]) -> int:
     """What of the input's shape the parameters depend on: the number of channels."""
     return input_shape[0]
+
+
+def check(input_shape: tuple[int, int, int], batch_size: int, convs: Sequence[int], width: int) -> None:
+    """Raise InputError for images that are smaller than the poolings, or one alone at the last stage."""
+    _, height, width = input_shape
+    check_poolings(input_shape, len(convs) - 1)
+    check_normalised((height >> len(convs) - 1, width >> len(convs) - 1), batch_size)
 
 
 def build(input_shape: tuple[int, int, int], classes: int, convs: Sequence[int], width: int) -> "nn.Module":

@@ -65,6 +65,9 @@ def check(task: Task) -> None:
     for kind in task["augment"]:
         if kind not in kinds:
             raise InputError(f"augment: found {kind}, allowed for this data set: {', '.join(kinds)}")
+    model = plugins.find("models", task["model"]["name"])
+    if hasattr(model, "check"):
+        model.check(wanted, task["batch_size"], **options(task))
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
@@ -90,6 +93,13 @@ def outputs(task: Task) -> str:
     """Parts of one set, with as many of its classes."""
     whole = task["dataset"]["name" if "shape" in task["dataset"] else "of"]
     return json.dumps([whole, describe(task["dataset"]).classes])
+
+
+def reports(task: Task) -> tuple[str, ...]:
+    """Numbers of a run beside the headline metric; early stopping needs a validation split."""
+    early = ("step", "validation_loss", "test_accuracy", "train_accuracy") if task["validation"] else ()
+    said = ("test_loss", "train_loss", "train_accuracy", "steps")
+    return (*said, *(f"early_stop_{name}" for name in early))
 
 
 def chance(task: Task, data: Path | None) -> float:

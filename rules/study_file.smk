@@ -1,0 +1,24 @@
+"""The study's files, refused before Snakemake reads them, which lets the last of a key that stands twice win."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+
+from lottery.config import check_study_file, from_command_line
+from lottery.errors import InputError
+from lottery.schemas import read_yaml
+
+CONFIG = Path(workflow.basedir) / "config"
+GIVEN = {}  # keys of the study from the command line
+
+# a study that another workflow hands over as a module's config is in no file of its own; a job's is frozen
+if not workflow.modifier.skip_configfile and "frozen" not in config:
+    try:
+        for path in workflow.overwrite_configfiles or [CONFIG / "config.yaml"]:
+            check_study_file(Path(path))
+        GIVEN = from_command_line(
+            workflow.config_settings.config_args or (), read_yaml(CONFIG / "schemas/study.schema.yaml")
+        )
+    except InputError as error:
+        sys.exit(f"error: {error}")
