@@ -37,7 +37,11 @@ localrules:
     figure,
 
 
+ending = endings.Ending(workflow, logger)
+
+
 onstart:
+    ending.watch()
     # by its default of 100 jobs a second Snakemake looks for jobs again a second after it did, once more for each
     # job that ended: hundreds of times a second in the end
     limit = workflow.scheduling_settings.max_jobs_per_timespan
@@ -51,5 +55,10 @@ if workflow.remote_exec:
     warm.join()
 
 
+onerror:
+    ending.tell()
+
+
 onsuccess:
+    ending.tell()
     print(f"Figures: {addresses.figure(study.name, '')}  Tables: {addresses.tables(study.name)}/")

@@ -5,9 +5,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+from snakemake.logging import logger
 
-from lottery import RESULTS_VERSION, addresses, resources, runs, warm
+HERE = Path(str(workflow.current_basedir)).parent  # of this workflow, when another one uses it as a module too
+sys.path.insert(0, f"{HERE}/workflow_scripts")
+
+from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
 from lottery.addresses import FILES, copy_number, file, files
 from lottery.data import kind_of
 from lottery.errors import InputError
