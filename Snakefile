@@ -5,7 +5,7 @@ min_version("9.0")
 # a study named by --configfile stands alone: nothing of the default one is mixed into it
 if not workflow.overwrite_configfiles:
 
-    configfile: f"{workflow.basedir}/config/config.yaml"
+    configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 report: "report/workflow.rst"

@@ -19,7 +19,7 @@ from lottery.study import ladders, pruning_settings, read_study, training_settin
 from lottery.tickets import CONTROLS, OUTPUTS, WINNING
 
 try:
-    study = read_study(config, Path(workflow.basedir) / "config")
+    study = read_study(config, HERE / "config")
 except InputError as error:
     sys.exit(f"error: {error}")
 
