@@ -285,7 +285,7 @@ def node_that_freezes_and_wakes_when_its_job_has_ended_elsewhere(make, undisturb
             for process in frozen:
                 with contextlib.suppress(psutil.Error):
                     process.resume()
-        gone, alive = psutil.wait_procs(frozen[1:], timeout=120)
+        _, alive = psutil.wait_procs(frozen[1:], timeout=120)
         assert not alive, alive
         after = contents(one.path / "results")
         assert one.target.removeprefix("results/") in before and before.items() <= after.items()

@@ -79,6 +79,13 @@ def _start(folder: str, owner: int) -> None:
 def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     """Run `lottery.stages.<stage>(**arguments)` with its output in `log`, and exit with its status."""
     try:
+        _run_stage(stage, log, **arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
+    try:
         asked = {"stage": stage, "arguments": arguments, "cwd": os.getcwd(), "process": surroundings()}
     except InputError as error:
         Path(log).write_text(explained(error))
@@ -93,11 +100,7 @@ def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     with open(log, "w") as file:
         socket.send_fds(connection, [len(request).to_bytes(8, "big")], [file.fileno()])
     connection.sendall(request)
-    try:
-        answer = connection.recv(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    if answer:
+    if answer := connection.recv(1):
         sys.exit(answer[0])
     with open(log, "a") as file:
         file.write("error: the process that trainings are forked from has died\n")
@@ -207,7 +210,7 @@ class Server:
             OSError,
             ValueError,
             IndexError,
-        ) as error:  # the script has died, or has stopped while it asked
+        ) as error:  # the script has died or hangs
             for log in descriptors:
                 with contextlib.suppress(OSError):
                     os.write(log, f"error: no request that can be read: {error}\n".encode())

@@ -99,7 +99,7 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
         return path
 
     def additional_general_args(self) -> str:
-        """keep-incomplete: a job that fails may be one that was replaced, its outputs those of its successor."""
+        """keep-incomplete: a job that fails may have been replaced, its outputs be its successor's."""
         return f"--configfiles {shlex.quote(str(self.config))} --keep-incomplete"
 
     def _check_slurm(self) -> None:

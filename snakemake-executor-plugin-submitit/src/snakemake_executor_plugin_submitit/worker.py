@@ -240,7 +240,7 @@ class Worker:
         self._reap(stopped)
 
     def _leave_replaced(self) -> NoReturn:
-        """A later run has these jobs, and has perhaps ended: nothing may be saved or removed here any more."""
+        """A later run has these jobs, and has perhaps ended: nothing is saved or removed here any more."""
         _kill_all_of(os.getpid())
         for child in self.children.values():
             child.signal(signal.SIGKILL)
