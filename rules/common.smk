@@ -7,7 +7,8 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-HERE = Path(str(workflow.current_basedir)).parent  # of this workflow, when another one uses it as a module too
+# of this workflow, also where another one uses it as a module
+HERE = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, f"{HERE}/workflow_scripts")
 
 from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
