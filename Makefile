@@ -13,7 +13,7 @@ CPUS ?= $(shell nproc)
 .PHONY: study plan test report lint benchmarks
 
 study: $(READY)
-	snakemake --cores $(CORES) --quiet rules
+	LOTTERY_AGAIN="make study" snakemake --cores $(CORES) --quiet rules
 
 plan: $(READY)
 	python workflow_scripts/plan.py $(STUDY) --gpus $(GPUS) --cpus $(CPUS)

@@ -9,7 +9,7 @@ include: "rules/study_file.smk"
 # a study named by --configfile stands alone: nothing of the default one is mixed into it
 if not workflow.overwrite_configfiles:
 
-    configfile: f"{workflow.basedir}/config/config.yaml"
+    configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 report: "report/workflow.rst"
@@ -41,7 +41,11 @@ localrules:
     figure,
 
 
+ending = endings.Ending(workflow, logger)
+
+
 onstart:
+    ending.watch()
     # by its default of 100 jobs a second Snakemake looks for jobs again a second after it did, once more for each
     # job that ended: hundreds of times a second in the end
     limit = workflow.scheduling_settings.max_jobs_per_timespan
@@ -55,5 +59,10 @@ if workflow.remote_exec:
     warm.join()
 
 
+onerror:
+    ending.tell()
+
+
 onsuccess:
+    ending.tell()
     print(f"Figures: {addresses.figure(study.name, '')}  Tables: {addresses.tables(study.name)}/")

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+from snakemake.logging import logger
 
-from lottery import RESULTS_VERSION, addresses, resources, runs, warm
+from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
 from lottery.addresses import FILES, copy_number, file, files
 from lottery.config import absent
 from lottery.data import kind_of, record_of

@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+HERE = Path(
+    str(workflow.current_basedir)
+).parent  # this workflow's, also where another one uses it as a module
+sys.path.insert(0, f"{HERE}/workflow_scripts")
 
 from lottery.config import check_study_file, from_command_line
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 
-CONFIG = Path(workflow.basedir) / "config"
+CONFIG = HERE / "config"
 GIVEN = {}  # keys of the study from the command line
 
 # a study that another workflow hands over as a module's config is in no file of its own; a job's is frozen

@@ -15,12 +15,14 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 import slurm_cluster
 import yaml
 from conftest import TINY, Workspace, contents
+from snakemake_executor_plugin_submitit.spool import write
 from snakemake_executor_plugin_submitit.worker import Worker
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
@@ -30,6 +32,7 @@ DRILL = TINY | {"length": "epoch700", "evaluate_every": "epoch50", "rewind_point
 LONG = DRILL | {"length": "epoch2000", "evaluate_every": "epoch500"}  # longer than half a minute
 INTERVAL = 2.0  # seconds between two saves of a training's state
 AT_ONCE = 3
+SAVED = {"checkpoint.safetensors", "checkpoint.starts.json"}
 
 
 class Drill(Workspace):
@@ -250,6 +253,48 @@ def slurmd_that_dies_while_its_job_lives(make, undisturbed):
         wait_until_moved(one, node, job)
 
     return disturb(make(task="long"), undisturbed, fault, starts=2)
+
+
+def all_processes_of(one, job):
+    """Those of a drill's SLURM job, in any session, and SLURM's own that hold them."""
+    mine = {"SLURM_JOB_ID": job, "SLURM_CONF": one.slurm.env["SLURM_CONF"]}
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if mine.items() <= process.environ().items():
+                found |= {process, *(each for each in process.parents() if each.name() == "slurmstepd")}
+    return found
+
+
+@scenario
+def node_that_freezes_and_wakes_when_its_job_has_ended_elsewhere(make, undisturbed):
+    """What its successor has made is left alone, whatever the old worker, Snakemake and training still do."""
+    one = make()
+
+    def fault(one):
+        node, job = one.node(), one.job()
+        slurmd = int((one.slurm.root / f"slurmd.{node}.pid").read_text())
+        frozen = [psutil.Process(slurmd), *all_processes_of(one, job)]
+        assert len(frozen) > 5, frozen  # slurmd, slurmstepd, worker, Snakemake, script, training
+        for process in frozen:
+            process.suspend()
+        try:
+            wait(lambda: one.process.poll() is not None)
+            before = contents(one.path / "results")
+        finally:
+            for process in frozen:
+                with contextlib.suppress(psutil.Error):
+                    process.resume()
+        _, alive = psutil.wait_procs(frozen[1:], timeout=120)
+        assert not alive, alive
+        after = contents(one.path / "results")
+        assert one.target.removeprefix("results/") in before and before.items() <= after.items()
+        assert {path.name for path in map(Path, after.keys() - before.keys())} <= SAVED
+        for name in SAVED:  # the old training may have saved its state as it woke
+            one.checkpoint.with_name(name).unlink(missing_ok=True)
+
+    one.bound = float("inf")
+    return disturb(one, undisturbed, fault, starts=2)
 
 
 @scenario_on_both
@@ -584,6 +629,7 @@ def test_a_worker_stopped_while_it_begins_its_first_job_is_run_again(tmp_path):
     worker = Worker(str(tmp_path), "worker", slots=1, linger=0, minutes=1, grace=1)
     worker.me = {"run": "first", "job": "1", "host": "here"}
     worker.desk.set_up()
+    write(worker.desk.folder / "owner", worker.me)
     worker.desk.hand_in("job", {"command": "true", "cwd": str(tmp_path)})
     assert worker.desk.begin("job")
     assert worker.checkpoint() is not None

@@ -4,12 +4,14 @@ import json
 import math
 import os
 import signal
+import stat
 
 import numpy as np
 import pytest
 from lottery import masks, weights
 from lottery.errors import DamagedFile
-from lottery.files import replacing, write_json
+from lottery.files import replacing, replacing_folder, sealed, write_json
+from lottery.logs import perform
 from lottery.rewinding import Rewind
 from lottery.runs import Process, Run
 from lottery.stopping import STOPPED, listen
@@ -211,3 +213,49 @@ def test_a_signal_saves_at_the_next_step_and_stops(tmp_path, number):
     assert Checkpoint(run, "one").load() is not None
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_every_file_has_the_mode_that_the_umask_says(tmp_path, umask):
+    """Also those that safetensors writes, which makes its own for the owner alone."""
+    before = os.umask(umask)
+    try:
+        weights.save(tmp_path / "w.safetensors", NETWORK)
+        masks.save(tmp_path / "m.npz", MASK)
+        write_json(tmp_path / "a.json", {})
+        with replacing_folder(tmp_path / "sealed", {}) as folder:
+            (folder / "inner").mkdir()
+            for name in ("w", "inner/v"):
+                weights.save_file(NETWORK.tensors, folder / f"{name}.safetensors")
+    finally:
+        os.umask(before)
+    sealed(tmp_path / "sealed")
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert len(modes) == 3 + 5
+    assert all(mode == (0o777 if path.is_dir() else 0o666) & ~umask for path, mode in modes.items()), modes
+
+
+def test_a_full_disk_names_the_file(tmp_path, capsys):
+    def write():
+        with replacing(tmp_path / "metrics.json"), open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"1")
+
+    assert perform(write) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/metrics.json: No space left on device\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_names_the_file_of_weights_too(tmp_path, capsys, monkeypatch):
+    def full(*arguments, **more):
+        raise weights.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(weights, "save_file", full)
+    assert perform(lambda: weights.save(tmp_path / "w.safetensors", NETWORK)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path}/w.safetensors: ") and "No space left" in said
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"identity": "a"'])
+def test_a_damaged_record_of_starts_costs_nothing(tmp_path, content):
+    (tmp_path / "checkpoint.starts.json").write_text(content)
+    assert checkpoints.starts(tmp_path / "checkpoint.safetensors") == []

@@ -60,16 +60,16 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
 
 
 def test_sigterm_saves_and_the_next_run_goes_on(workspace):
-    workspace.tasks["tiny"] |= {"length": "epoch200", "evaluate_every": "epoch1"}
+    workspace.tasks["tiny"] |= {"length": "epoch1000", "evaluate_every": "epoch1"}
     workspace.write()
     target = "results/dense/tiny/seed1/metrics.json"
     run = subprocess.Popen(workspace.command("--", target), cwd=workspace.path, stderr=subprocess.PIPE)
     snakemake = psutil.Process(run.pid)
-    while not (scripts := training_processes(snakemake)[0]) or not training_processes(snakemake)[1]:
+    log = workspace.path / "results/logs/dense/tiny/seed1.log"
+    while not (log.exists() and "step" in log.read_text()):
         time.sleep(0.05)
-    time.sleep(1.5)
-    scripts[0].send_signal(signal.SIGTERM)
+    training_processes(snakemake)[0][0].send_signal(signal.SIGTERM)
     assert run.wait(300) == 1
-    assert "stopped; the state is saved" in (workspace.path / "results/logs/dense/tiny/seed1.log").read_text()
+    assert "stopped; the state is saved" in log.read_text()
     workspace.snakemake("--", target)
-    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 200 * 22
+    assert json.loads((workspace.path / target).read_text())["metrics"]["steps"] == 1000 * 22

@@ -108,7 +108,7 @@ def test_paths_under_results_stand_in_the_book_of_addresses_only():
 
 def test_only_where_a_process_starts_is_its_environment_read_or_a_signal_taken():
     """Trainings get what they need of it in `runs.Process`."""
-    edge = {"logs.py", "stopping.py", "warm.py"}
+    edge = {"endings.py", "logs.py", "stopping.py", "warm.py"}
     found = [
         str(path.relative_to(LIBRARY))
         for path in MODULES

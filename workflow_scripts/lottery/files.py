@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +17,41 @@ from .errors import DamagedFile
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success it is synced and renamed to `path`, else removed."""
+    """Yield a temporary name beside `path`; on success it is synced and renamed to `path`, else removed.
+
+    Its mode is what the umask says, whoever writes it; an error of the disk names `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        with _named(path):
+            mode = _mode_here(part)
+            yield part
+            os.chmod(part, mode)
+            with open(part, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _mode_here(probe: Path) -> int:
+    """The mode of a new file, as umask and folder give it; safetensors, for one, makes its own with 0600."""
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    return mode
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error such as a full disk, which writing raises without a name, gets that of the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 SEAL = "seal.json"
@@ -43,18 +68,21 @@ def replacing_folder(path: str | Path, header: Mapping[str, Any]) -> Iterator[Pa
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        yield part
-        written = {str(file.relative_to(part)): digest_of(file) for file in _within(part)}
-        said = {**header, "files": written}
-        write_json(part / SEAL, {**said, "sha256": checksum({}, said)})
-        for file in _within(part):
-            with open(file, "rb") as each:
-                os.fsync(each.fileno())
-        if path.exists():
+        with _named(path):
+            mode = _mode_here(part / SEAL)
+            yield part
+            written = {str(file.relative_to(part)): digest_of(file) for file in _within(part)}
+            said = {**header, "files": written}
+            write_json(part / SEAL, {**said, "sha256": checksum({}, said)})
+            for file in _within(part):
+                os.chmod(file, mode)
+                with open(file, "rb") as each:
+                    os.fsync(each.fileno())
+            if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                os.rename(path, old)
+            os.rename(part, path)
             shutil.rmtree(old, ignore_errors=True)
-            os.rename(path, old)
-        os.rename(part, path)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

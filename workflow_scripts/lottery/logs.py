@@ -1,5 +1,6 @@
 """Where a job starts: its environment, its log, and its exit status."""
 
+import errno
 import math
 import os
 import sys
@@ -11,6 +12,8 @@ from typing import Any, NoReturn
 from .errors import InputError
 from .runs import Process
 from .stopping import listen
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def surroundings() -> dict[str, Any]:
@@ -43,18 +46,27 @@ def process(said: Mapping[str, Any]) -> Process:
     return Process(**{**said, "data_root": Path(said["data_root"])}, stop=listen())
 
 
+def explained(error: BaseException) -> str:
+    """An error of the user's, and a full disk, as one line; another with its traceback."""
+    if isinstance(error, InputError):
+        return f"error: {error}\n"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"error: {error.filename}: {error.strerror}\n"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted\n"
+    return "".join(traceback.format_exception(error))
+
+
 def perform(function: Callable[..., None], **arguments: Any) -> int:
-    """Call a stage; print an error of the user's as one line, another with its traceback."""
+    """Call a stage and return its exit status; what went wrong is on stderr."""
     try:
         function(**arguments)
         return 0
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
     except SystemExit as stop:
         return int(stop.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    return 1
+    except BaseException as error:
+        sys.stderr.write(explained(error))
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def run_logged(log: str, function: Callable[..., None], **arguments: Any) -> NoReturn:

@@ -248,6 +248,9 @@ def _record(settings: Settings, inputs: Paths, outputs: Paths, mask: Mask | None
     family = runs.family(task["family"])
     learned_nothing = json.loads(Path(inputs["chance"]).read_text())["value"]
     value = trained.metrics[family.METRIC] if trained.status == "ok" else learned_nothing
+    if trained.status != "ok":
+        run = Path(outputs["metrics"]).parent
+        print(f"{run}: {trained.status}: {trained.reason}; it counts at chance, {learned_nothing:g}")
     how = {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))}
     write_json(outputs["provenance"], how)
     write_curve(outputs["curve"], trained.curve)

@@ -8,8 +8,8 @@ STOPPED = 128 + signal.SIGTERM  # exit status of a training that has saved its s
 
 
 def listen() -> Callable[[], bool]:
-    """Take the two signals as a wish from now on; what is returned says whether there was one."""
+    """Take the two signals, and Ctrl-C, as a wish from now on; what is returned says if there was one."""
     told: list[int] = []
-    for number in STOPS:
+    for number in (*STOPS, signal.SIGINT):
         signal.signal(number, lambda number, frame: told.append(number))
     return lambda: bool(told)

@@ -29,10 +29,11 @@ from typing import Any, NoReturn
 
 from . import runs
 from .errors import InputError
-from .logs import perform, process, run_logged, surroundings
+from .logs import explained, perform, process, run_logged, surroundings
 from .stopping import STOPPED, STOPS
 
 VARIABLE = "LOTTERY_WARM"
+PATIENCE = 10.0  # seconds that a script has for its request
 SINGLE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -64,10 +65,11 @@ def _start(folder: str, owner: int) -> None:
     """folder: readable by this user only; owner: the process with which the warm process ends."""
     if len(folder) > 90:  # the system allows a socket's path 108 bytes
         return
-    here = str(Path(__file__).parent.parent)
+    here, theirs = str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")
+    path = [here, theirs] if theirs else [here]  # a game or a model may be of the user's own environment
     subprocess.Popen(
         [sys.executable, "-m", "lottery.warm", f"{folder}/socket", str(owner)],
-        env={**os.environ, **SINGLE_THREAD, "PYTHONPATH": here},
+        env={**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(path)},
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches the jobs, not this
     )
@@ -77,9 +79,17 @@ def _start(folder: str, owner: int) -> None:
 def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     """Run `lottery.stages.<stage>(**arguments)` with its output in `log`, and exit with its status."""
     try:
+        _run_stage(stage, log, **arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
+    try:
         asked = {"stage": stage, "arguments": arguments, "cwd": os.getcwd(), "process": surroundings()}
     except InputError as error:
-        sys.exit(f"error: {error}")
+        Path(log).write_text(explained(error))
+        sys.exit(explained(error).rstrip())
     connection = _connect()
     if connection is None:
         os.environ.update(SINGLE_THREAD)
@@ -90,11 +100,11 @@ def run_stage(stage: str, log: str, **arguments: Any) -> NoReturn:
     with open(log, "w") as file:
         socket.send_fds(connection, [len(request).to_bytes(8, "big")], [file.fileno()])
     connection.sendall(request)
-    try:
-        answer = connection.recv(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(answer[0] if answer else f"{stage}: the process died; see {log}")
+    if answer := connection.recv(1):
+        sys.exit(answer[0])
+    with open(log, "a") as file:
+        file.write("error: the process that trainings are forked from has died\n")
+    sys.exit(1)
 
 
 def _where() -> str:
@@ -118,6 +128,7 @@ def _connect() -> socket.socket | None:
 
 def _run(asked: Sequence[dict[str, Any]]) -> None:
     """Run stages of one task, those that train side by side."""
+    os.chdir(asked[0]["cwd"])
     stages, here = importlib.import_module("lottery.stages"), process(asked[0]["process"])
     begun = [getattr(stages, one["stage"])(**one["arguments"], process=here) for one in asked]
     stages.run(*[stage for stage in begun if stage is not None])
@@ -138,6 +149,11 @@ class Job:
     def task(self) -> Any:
         return self.asked["arguments"]["settings"]["task"]
 
+    def say(self, text: str) -> None:
+        """Into its log, whose disk may be full."""
+        with contextlib.suppress(OSError):
+            os.write(self.log, text.encode())
+
     def answer(self, status: int) -> None:
         with contextlib.suppress(OSError):  # the script has died
             self.connection.send(bytes([status]))
@@ -146,7 +162,10 @@ class Job:
 
 
 class Server:
-    """Takes stages from scripts and gives them to children; `owner` is the process it ends with."""
+    """Takes stages from scripts and gives them to children; `owner` is the process it ends with.
+
+    Whatever goes wrong with a job is said in its log, and ends neither this process nor other jobs.
+    """
 
     def __init__(self, path: str, owner: int) -> None:
         self.children, self.waiting = 0, list[Job]()
@@ -169,23 +188,51 @@ class Server:
             for key, _ in self.selector.select():
                 key.data()
             while self.waiting and self.children < self.slots:
-                self._begin(self._next())
+                jobs = self.waiting[:1]
+                try:
+                    jobs = self._next()
+                    self._begin(jobs)
+                except (Exception, SystemExit) as error:  # SystemExit: of a module that it imports
+                    self._refuse(jobs, error)
 
     def _accept(self) -> None:
-        connection, _ = self.listener.accept()
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:  # too many files are open: the script waits
+            time.sleep(0.1)
+            return
+        connection.settimeout(PATIENCE)
+        descriptors: list[int] = []
         try:
             length, descriptors, _, _ = socket.recv_fds(connection, 8, 1)
-            asked = json.loads(connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
-            job = Job(connection, descriptors[0], asked)
-        except (OSError, ValueError, IndexError):
-            connection.close()  # the script died while it asked
+            job = Job(connection, descriptors[0], _received(connection, int.from_bytes(length, "big")))
+        except (
+            OSError,
+            ValueError,
+            IndexError,
+        ) as error:  # the script has died or hangs
+            for log in descriptors:
+                with contextlib.suppress(OSError):
+                    os.write(log, f"error: no request that can be read: {error}\n".encode())
+                os.close(log)
+            connection.close()
             return
+        connection.settimeout(None)
         self.waiting.append(job)
         self.selector.register(connection, selectors.EVENT_READ, partial(self._stop, job))
 
+    def _refuse(self, jobs: list[Job], error: BaseException) -> None:
+        self.waiting = [job for job in self.waiting if job not in jobs]
+        for job in jobs:
+            job.say(explained(error))
+            self._answer(job, 1)
+
     def _stop(self, job: Job) -> None:
         """A script was told to stop or has died: so is its training."""
-        if not job.connection.recv(4):
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            said = job.connection.recv(4)
+        if not said:
             self.selector.unregister(job.connection)
         job.stopped = True
         if job.child is not None:
@@ -211,9 +258,18 @@ class Server:
             for module in runs.family(name).PRELOAD:
                 importlib.import_module(module)  # the first time only
         ended, running = os.pipe()
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:
+            os.close(ended)
+            os.close(running)
+            raise
         if child == 0:
-            os._exit(self._child(jobs))
+            status = 1
+            try:
+                status = self._child(jobs)
+            finally:  # into the loop of the parent it must never return
+                os._exit(status)
         os.close(running)
         self.children += 1
         for job in jobs:
@@ -222,17 +278,16 @@ class Server:
 
     def _child(self, jobs: list[Job]) -> int:
         """Run the stages of some jobs; the first one's log has the output of all."""
-        first = next(iter(jobs[0].asked["arguments"]["outputs"].values()))
-        for job in jobs[1:]:
-            os.write(job.log, f"trained together with {first}\n".encode())
         os.dup2(jobs[0].log, 1)
         os.dup2(jobs[0].log, 2)
+        first = next(iter(jobs[0].asked["arguments"]["outputs"].values()))
+        for job in jobs[1:]:
+            job.say(f"trained together with {first}\n")
         for key in list(self.selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
         os.close(self.alive[1])
         threading.Thread(target=_stop_when_orphaned, args=(self.alive[0],), daemon=True).start()
-        os.chdir(jobs[0].asked["cwd"])
         status = perform(_run, asked=[job.asked for job in jobs])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -251,13 +306,28 @@ class Server:
                 self.waiting.append(job)
                 continue
             if status < 0:
-                os.write(job.log, f"the training's process was killed by signal {-status}\n".encode())
+                job.say(f"error: the training's process was killed by signal {-status}\n")
             self._answer(job, status if status >= 0 else 128 - status)
 
     def _answer(self, job: Job, status: int) -> None:
         if job.connection in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.unregister(job.connection)
         job.answer(status)
+
+
+def _received(connection: socket.socket, length: int) -> dict[str, Any]:
+    """The request that a script has announced. Raises ValueError or OSError for anything else."""
+    text = b""
+    while len(text) < length:
+        if not (more := connection.recv(length - len(text))):
+            raise ValueError(f"{len(text)} bytes of {length}")
+        text += more
+    asked: dict[str, Any] = json.loads(text)
+    try:
+        asked["arguments"]["settings"]["task"]["family"], asked["arguments"]["outputs"], asked["cwd"]
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    return asked
 
 
 def _stop_when_orphaned(alive: int) -> None:

@@ -48,7 +48,8 @@ def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], header: Mapp
         try:
             save_file(arrays, part, metadata={"lottery": text})
         except SafetensorError as error:
-            raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from None
+            number = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
+            raise OSError(number, str(error), str(path)) from None
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -99,7 +99,8 @@ class Executor(RemoteExecutor):  # type: ignore[misc]
         return path
 
     def additional_general_args(self) -> str:
-        return f"--configfiles {shlex.quote(str(self.config))}"
+        """keep-incomplete: a job that fails may have been replaced, its outputs be its successor's."""
+        return f"--configfiles {shlex.quote(str(self.config))} --keep-incomplete"
 
     def _check_slurm(self) -> None:
         """Stop before anything runs if SLURM is not there, or would refuse or never start some job."""

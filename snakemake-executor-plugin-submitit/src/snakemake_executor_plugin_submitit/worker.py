@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from submitit import JobEnvironment
 from submitit.helpers import DelayedSubmission
@@ -71,6 +71,14 @@ class Child:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
+
+
+def _kill_all_of(worker: int) -> None:
+    """SIGKILL what the jobs of a worker have started, in whatever session: SUBMITIT_WORKER names it."""
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or gone
+            if f"SUBMITIT_WORKER={worker}".encode() in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
 
 
 def _insist(action: Callable[..., None], *arguments: Any) -> None:
@@ -140,13 +148,13 @@ class Worker:
             now = time.monotonic()
             if self.children:
                 busy = now
-            if self.told_to_end:
+            if self.told_to_end and self._is_mine():
                 self._leave_told()
-            if now - looked > (BUSY_LOOK if self.children else IDLE_LOOK) or looked == arrived:
+            look = BUSY_LOOK if self.children else IDLE_LOOK
+            if now - looked > look or looked == arrived or self.told_to_end:
                 looked = now
                 if not self._is_mine():
-                    self._stop(signal.SIGTERM, TAKEOVER / 2)
-                    os._exit(0)
+                    self._leave_replaced()
                 if now - arrived > 45 * self.minutes:  # three quarters of its time
                     self.desk.close()
                 for job in jobs(self.desk.inbox)[: self.slots - len(self.children)]:
@@ -158,6 +166,8 @@ class Worker:
 
     def checkpoint(self) -> DelayedSubmission | None:
         """submitit calls it at the time limit: let jobs save their state; None if nothing is left to do."""
+        if not self._is_mine():
+            self._leave_replaced()
         self._stop(signal.SIGUSR2, self.grace)
         self._release()
         if not jobs(self.desk.running) and not jobs(self.desk.inbox):
@@ -228,6 +238,13 @@ class Worker:
                     child.signal(signal.SIGKILL)
             time.sleep(LOOK)
         self._reap(stopped)
+
+    def _leave_replaced(self) -> NoReturn:
+        """A later run has these jobs, and has perhaps ended: nothing is saved or removed here any more."""
+        _kill_all_of(os.getpid())
+        for child in self.children.values():
+            child.signal(signal.SIGKILL)
+        os._exit(0)
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         self.told_to_end = True

@@ -93,7 +93,10 @@ class Checkpoint:
             "host": platform.node(),
             "pid": os.getpid(),
         }
-        write_json(_starts(self.path), {"identity": self.identity, "starts": [*before, now]})
+        try:
+            write_json(_starts(self.path), {"identity": self.identity, "starts": [*before, now]})
+        except OSError as error:  # a record, which costs no result
+            print(f"no record of this start: {error}", file=sys.stderr, flush=True)
 
     def save(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Save the training's state; if there is no room for it the training goes on all the same."""
@@ -125,10 +128,11 @@ def _starts(checkpoint: Path) -> Path:
 def starts(checkpoint: Path, identity: str | None = None) -> list[dict[str, Any]]:
     """When and where a training was started: `time` and `goes_on_from` in seconds since 1970, the latter null
     for its beginning. With an identity only if they are those of that training."""
-    if not _starts(checkpoint).exists():
+    try:
+        found = json.loads(_starts(checkpoint).read_text())
+        return list(found["starts"]) if identity in (None, found["identity"]) else []
+    except (OSError, ValueError, LookupError, TypeError):
         return []
-    found = json.loads(_starts(checkpoint).read_text())
-    return list(found["starts"]) if identity in (None, found["identity"]) else []
 
 
 def remove(checkpoint: Path) -> None:
