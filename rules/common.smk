@@ -80,6 +80,22 @@ def counted(inputs):
     return {name: path if path.endswith(".json") else ancient(path) for name, path in inputs.items()}
 
 
+@cache
+def data_settings(name):
+    """`params` of a data set: its entry, and what its own files are. They are looked at once, when it is planned what
+    runs; where they are not there, as on another machine, they are what they were."""
+    dataset, root = study.datasets[name], Path(data_root())
+    files, changed = record_of(dataset, root, Path(addresses.data_record(name)))
+    if changed:
+        print(
+            f"data set {name}: its files under {root / name} have changed since it was prepared; "
+            "it is prepared again, and all that is made from it",
+            file=sys.stderr,
+        )
+    settings = {"version": RESULTS_VERSION, "dataset": dataset}
+    return settings if files is None else settings | {"files": files}
+
+
 def data_input(w):
     task = study.tasks[w.task]
     name = runs.family(task["family"]).dataset(task)

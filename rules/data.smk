@@ -1,19 +1,3 @@
-@cache
-def data_settings(name):
-    """`params` of a data set: its entry, and what its own files are. They are looked at once, when it is planned what
-    runs; where they are not there, as on another machine, they are what they were."""
-    dataset, root = study.datasets[name], Path(data_root())
-    files, changed = record_of(dataset, root, Path(addresses.data_record(name)))
-    if changed:
-        print(
-            f"data set {name}: its files under {root / name} have changed since it was prepared; "
-            "it is prepared again, and all that is made from it",
-            file=sys.stderr,
-        )
-    settings = {"version": RESULTS_VERSION, "dataset": dataset}
-    return settings if files is None else settings | {"files": files}
-
-
 rule prepare_data:
     """A data set, taken from the data root or downloaded to it, verified, as trainings read it."""
     output:
