@@ -365,6 +365,25 @@ def test_all_ticket_kinds_and_rewinds_end_in_a_table_and_a_report(finished):
     assert not [name for name in finished.planned_runs() if "/fine-tuning/seed1/level02" in name]
 
 
+def test_movement_is_measured_from_where_a_training_began(finished):
+    """Of weights rewound to a point and of weights that go on from those of the level before."""
+    finished.study["curves"] = [{"name": "on", "task": "tiny", "recipe": "fine-tuning"}]
+    finished.study |= {"seeds": [1], "figures": []}
+    finished.write()
+    finished.snakemake()
+    whole, lineage = (finished.path / f"results/{name}" for name in ("dense/tiny", "lineage/tiny"))
+    dense, first, second = [
+        weights.load(folder / "weights.safetensors")[0].tensors
+        for folder in (whole / "seed1", *(lineage / f"fine-tuning/seed1/level0{k}" for k in (1, 2)))
+    ]
+    for level, began, trained in ((2, dense, first), (3, first, second)):
+        folder = lineage / f"fine-tuning/seed1/level0{level}"
+        mask = masks.load(folder / "mask.npz")[0]
+        moved = [np.abs(trained[name] - began[name])[keep] for name, keep in mask.items()]
+        found = json.loads((folder / "pruning.json").read_text())["movement"]["kept"]
+        assert found == pytest.approx(np.concatenate(moved).mean(), rel=1e-4)
+
+
 def test_divergence_and_collapse_are_rows_not_crashes(workspace):
     workspace.tasks["tiny"]["optimizer"] = {"name": "sgd", "lr": 1.0e30}
     workspace.tasks["tiny-b"]["length"] = "step3"

@@ -107,6 +107,7 @@ def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     trained, header = weights.load(inputs["weights"])
     began, _ = weights.load(inputs["began"], settings["began"])
     before = masks.load(inputs["mask"])[0] if "mask" in inputs else None
+    began = began.with_tensors(masks.apply(before or {}, began.tensors))
     tie_break = seed_for(settings["seed"], "tie-break")
     mask = prune_network(pruning, settings["level"], trained, began, before, tie_break)
     reached = {"status": header["status"], "reason": header["reason"]}
