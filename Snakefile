@@ -33,6 +33,7 @@ localrules:
     prepare_data,
     prepare_data_folder,
     prune,
+    asked,
     tables,
     figure,
 

@@ -282,10 +282,11 @@ def test_a_copy_is_another_training_of_the_same_start(finished):
 # --- what is made
 
 
-def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path, digits):
+def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path):
     """A forked and a plain process give the same bits."""
     (tmp_path / "results/data").mkdir(parents=True)
-    shutil.copy(digits, tmp_path / "results/data/digits.safetensors")
+    for name in ("digits.safetensors", "digits.json"):
+        shutil.copy(done.path / "results/data" / name, tmp_path / "results/data" / name)
     find_tickets(Lineage(tmp_path, tiny(), "imp", recipes["imp"], seed=1), levels=2)
     made = contents(tmp_path / "results/lineage/tiny/imp/seed1")
     asked = contents(done.path / "results/lineage/tiny/imp/seed1")

@@ -99,6 +99,16 @@ def table(study: str, name: str) -> str:
     return f"{tables(study)}/{name}.csv"
 
 
+def asked(study: str, digest: str) -> str:
+    """What the tables of a study were made for: of another name where the study asks for something else."""
+    return f"{tables(study)}/asked-{digest}.json"
+
+
+def stale(study: str) -> str:
+    """Names the files to make again where tables were refused."""
+    return f"{tables(study)}/stale.txt"
+
+
 def figure(study: str, name: str, suffix: str = "") -> str:
     return f"{RESULTS}/figures/{study}/{name}{suffix}"
 

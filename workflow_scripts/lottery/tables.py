@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from . import addresses
 from .addresses import file
+from .belonging import refuse_strays
 from .files import write_text
 from .study import Curve
 from .tickets import RANDOM, WINNING
@@ -21,6 +23,17 @@ FIRST += ["metric", "value", "better", "chance", "status", "reason"]
 RESAMPLES = 10_000
 
 Row = dict[str, Any]
+
+
+def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str]) -> None:
+    """Write the tables of a study, whose file of what it asks for is `mine`.
+
+    Raises InputError for a run that is not the study's, or of files that do not belong together."""
+    refuse_strays(asked, Path(addresses.stale(asked["study"])))
+    write_tables(asked, outputs)
+    for other in Path(mine).parent.glob(Path(addresses.asked("", "*")).name):
+        if other != Path(mine):
+            other.unlink()
 
 
 def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
