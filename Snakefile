@@ -23,6 +23,7 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
+        asked=ASKED,  # missing after a change of config: the tables are then made again, records or none
         tables=table_paths(),
         figures=figure_paths(),
         weights=weight_paths(),

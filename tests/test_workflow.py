@@ -1,5 +1,6 @@
 """Snakemake itself: what is shared, what runs again, what a kill leaves, what bad input does."""
 
+import copy
 import itertools
 import json
 import os
@@ -467,3 +468,133 @@ def test_a_damaged_mask_is_refused_and_named(finished):
     log = (finished.path / "results/logs/lineage/tiny/imp/seed1/level02.log").read_text()
     assert log.startswith("error: results/lineage/tiny/imp/seed1/level02/mask.npz: is damaged or truncated")
     assert not (path.parent / "metrics.json").exists()
+
+
+# --- whatever Snakemake believes
+
+
+def settings_of(workspace):
+    """Run -> task entry of its recorded settings, of every row of runs.csv."""
+    text = (workspace.path / "results/tables/tiny/runs.csv").read_text().splitlines()
+    rows = [dict(zip(text[0].split(","), line.split(","), strict=False)) for line in text[1:]]
+    runs = {next(value for value in row.values() if value.startswith("results/")) for row in rows}
+    return {
+        run: json.loads((workspace.path / run / "metrics.json").read_text())["settings"]["task"]
+        for run in runs
+    }
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rows_come_from_the_settings_that_the_config_has_now(workspace, at_once):
+    """A transfer and a control; rewind points and the learning rate changed, one by one and both at once."""
+    for task in workspace.tasks.values():
+        task["rewind_points"] = ["epoch1"]
+    workspace.study["curves"] += [
+        {"name": "carried", "task": "tiny", "source": "tiny-b", "recipe": "imp-no-output"},
+        {"name": "control", "task": "tiny", "recipe": "imp", "ticket": "kept-fresh"},
+    ]
+    workspace.study |= {"seeds": [1], "levels": 1}
+    workspace.write()
+    workspace.snakemake()
+    points, rate = ["epoch1", "step1"], {"name": "adam", "lr": 1.0e-4}
+    for change in [{"rewind_points": points, "optimizer": rate}] if at_once else [
+        {"rewind_points": points}, {"optimizer": rate}
+    ]:  # fmt: skip
+        for task in workspace.tasks.values():
+            task |= change
+        planned = workspace.planned()
+        assert {name: planned[name] for name in ("initialise", "train_dense", "chance")} == {
+            "initialise": 2, "train_dense": 2, "chance": 2
+        }  # fmt: skip
+        workspace.snakemake()
+        found = settings_of(workspace)
+        assert len(found) == 5  # dense, level 1, random, carried, control
+        for task in found.values():
+            assert task["rewind_points"] == points
+            assert (task["optimizer"]["lr"] == 1.0e-4) == ("optimizer" in change)
+        assert workspace.planned() == {}
+
+
+def test_a_folder_without_records_is_refused_and_made_again_by_the_command_it_names(finished):
+    shutil.rmtree(finished.path / ".snakemake")
+    finished.study |= {"seeds": [1], "levels": 1}
+    finished.tasks["tiny"]["optimizer"] = {"name": "adam", "lr": 1.0e-4}
+    finished.write()
+    assert finished.snakemake(check=False).returncode == 1
+    said = (finished.path / "results/logs/tables/tiny.log").read_text()
+    assert said.startswith(
+        "error: results/dense/tiny/seed1/metrics.json: settings.task.optimizer.lr: found 0.0012, the study "
+        "asks for 0.0001; 3 of the study's 3 runs are not as asked, or made from such; to make them again: "
+        "snakemake"
+    )
+    assert said.count("\n") == 1
+    stale = finished.path / "results/tables/tiny/stale.txt"
+    finished.snakemake("-R", *stale.read_text().split())
+    assert {task["optimizer"]["lr"] for task in settings_of(finished).values()} == {1.0e-4}
+    assert not stale.exists() and finished.planned() == {}
+
+
+@pytest.fixture(scope="module")
+def changeable(tmp_path_factory):
+    """A study of half of a data set, run; and run again with other rewind points. (before, after)"""
+    workspace = Workspace(tmp_path_factory.mktemp("changeable") / "workspace")
+    for curve in workspace.study["curves"]:
+        curve["task"] = "tiny-b"
+    workspace.tasks["tiny-b"]["model"] = {"name": "conv", "layers": 2}
+    workspace.study |= {"seeds": [1], "levels": 1}
+    workspace.write()
+    workspace.snakemake()
+    before = shutil.copytree(workspace.path, tmp_path_factory.mktemp("before") / "workspace")
+    workspace.tasks["tiny-b"]["rewind_points"] = ["epoch1", "step1"]
+    workspace.write()
+    workspace.snakemake()
+    return workspace, before
+
+
+TRAINED = {"train_dense": 1, "prune": 2, "train_level": 1, "train_random": 1, **ALL}
+WHOLE = {"chance": 1, "initialise": 1, **TRAINED}
+
+
+def edit(file, old, new):
+    def change(workspace):
+        path = workspace.path / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    return change
+
+
+CHANGES = {
+    "nothing": (lambda w: None, {}),
+    "task": (lambda w: w.tasks["tiny-b"].update(batch_size=30), WHOLE),
+    "model options": (lambda w: w.tasks["tiny-b"].update(model={"name": "conv", "layers": 4}), WHOLE),
+    "data set": (
+        edit("config/datasets/halves.yaml", "{of: digits, half: b}", "{of: digits, half: a}"),
+        {"prepare_data": 1, **WHOLE},
+    ),
+    "recipe": (
+        edit("config/recipes/magnitude.yaml", "imp:\n", "imp:\n  rewind: {weights: init}\n"),
+        {"prune": 1, "train_level": 1, **ALL},  # the first mask is of the dense run
+    ),
+    "seeds": (lambda w: w.study.update(seeds=[1, 2]), {"initialise": 1, **TRAINED}),
+    "levels": (lambda w: w.study.update(levels=2), {"prune": 1, "train_level": 1, "train_random": 1, **ALL}),
+    "version": (
+        edit("workflow_scripts/lottery/__init__.py", "RESULTS_VERSION = 1", "RESULTS_VERSION = 2"),
+        {"prepare_data": 1, **WHOLE},
+    ),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["alone", "after-rewind-points"])
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_runs_what_it_touches_and_no_more(changeable, tmp_path, kind, after):
+    workspace, before = changeable
+    made = Workspace(tmp_path / "workspace")
+    made.study, made.tasks = copy.deepcopy(workspace.study), copy.deepcopy(workspace.tasks)
+    if not after:
+        del made.tasks["tiny-b"]["rewind_points"]
+    for name in ("results", ".snakemake"):
+        shutil.copytree((workspace.path if after else before) / name, made.path / name, dirs_exist_ok=True)
+    change, expected = CHANGES[kind]
+    change(made)
+    assert made.planned() == expected
