@@ -150,6 +150,7 @@ class Family(Protocol):
 
 # what a family may have beside that, for what comes after training
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
+LIKE_METRIC = "like_metric"
 
 
 @cache
@@ -177,3 +178,9 @@ def optional(task: Task, name: str) -> Callable[..., Any]:
     if found is None:
         raise InputError(f"task {task['name']}: family {task['family']} has no `{name}`")
     return found
+
+
+def like_metric(task: Task) -> tuple[str, ...]:
+    """Names of other metrics in the headline's unit, for which its chance holds too."""
+    named = getattr(family(task["family"]), LIKE_METRIC, None)
+    return tuple(named(task)) if named else ()

@@ -270,12 +270,14 @@ def _record(
     """Write provenance, curve and metrics, the last outputs of a run; its checkpoint is then not needed any
     more.
 
-    A run that failed counts at chance. made: checksums of the weights that the run has written.
+    A run that failed counts at chance, in whatever is measured as the metric is.
+    made: checksums of the weights that the run has written.
     """
     task = settings["task"]
     family = runs.family(task["family"])
     learned_nothing = json.loads(Path(inputs["chance"]).read_text())["value"]
     value = trained.metrics[family.METRIC] if trained.status == "ok" else learned_nothing
+    at_chance = {} if trained.status == "ok" else dict.fromkeys(runs.like_metric(task), learned_nothing)
     how = {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))}
     write_json(outputs["provenance"], how)
     write_curve(outputs["curve"], trained.curve)
@@ -293,7 +295,7 @@ def _record(
             "value": value,
             "chance": learned_nothing,
             **tickets.fractions(mask, trained.network),
-            "metrics": {family.METRIC: value, **trained.metrics},
+            "metrics": {family.METRIC: value, **at_chance, **trained.metrics},
             "layers": tickets.layers(mask),
             **_keep_arrays(outputs, trained.arrays),
             "settings": settings,

@@ -48,6 +48,11 @@ def check(task: Task) -> None:
         raise InputError(f"n_step: found {task['n_step']}, allowed: at most rollout, {task['rollout']}")
 
 
+def like_metric(task: Task) -> tuple[str, ...]:
+    """The mean of all games is a reward as that of the last ones is."""
+    return ("training_reward",)
+
+
 def dataset(task: Task) -> None:
     """None: games need no data."""
 
