@@ -49,6 +49,16 @@ onstart:
         warm.start()
 
 
+onerror:
+    if workflow.is_main_process:
+        try:
+            from lottery.partial import write_partial
+
+            print(write_partial(study), file=sys.stderr)
+        except Exception as error:  # this never hides what has failed
+            print(f"No partial tables: {type(error).__name__}: {error}", file=sys.stderr)
+
+
 if workflow.remote_exec:
     warm.join()
 

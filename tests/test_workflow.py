@@ -406,6 +406,8 @@ def test_divergence_and_collapse_are_rows_not_crashes(workspace):
     diverged = [row for row in rows if row["curve"] == "diverges"]
     assert [row["status"] for row in diverged] == ["diverged"] * 4
     assert {float(row["value"]) for row in diverged} == {CHANCE}
+    assert {float(row["train_accuracy"]) for row in diverged} == {CHANCE}
+    assert {row["early_stop_step"] for row in diverged} == {""}
     assert diverged[2]["reason"].startswith("lineage: loss not finite at step")
     last = next(row for row in rows if row["curve"] == "collapses" and row["level"] == "3")
     assert (
@@ -468,6 +470,35 @@ def test_a_damaged_mask_is_refused_and_named(finished):
     log = (finished.path / "results/logs/lineage/tiny/imp/seed1/level02.log").read_text()
     assert log.startswith("error: results/lineage/tiny/imp/seed1/level02/mask.npz: is damaged or truncated")
     assert not (path.parent / "metrics.json").exists()
+
+
+def test_what_is_there_is_shown_when_a_run_fails_and_named_as_partial(finished):
+    """Nothing takes it for the whole, and it is gone when that is made."""
+    path = finished.path / "results/lineage/tiny/imp/seed1/level02/mask.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    (path.parent / "metrics.json").unlink()
+    (finished.path / "results/tables/tiny/runs.csv").unlink()
+    finished.write()
+    said = finished.snakemake("--keep-going", check=False)
+    assert said.returncode == 1 and "9 of 10 runs of study tiny are there: PARTIAL tables" in said.stderr
+    partial = finished.path / "results/partial/tiny"
+    names = [f"PARTIAL-{name}.csv" for name in ("layers", "runs", "summary", "transfer")]
+    assert sorted(one.name for one in partial.iterdir()) == sorted(
+        ["MISSING.txt", "PARTIAL-main.png", "PARTIAL-main.svg", *names]
+    )
+    assert not (finished.path / "results/tables/tiny/runs.csv").exists()
+    lines = (partial / "MISSING.txt").read_text().splitlines()
+    assert lines[1:] == [f"{LEVEL_2}: {LEVEL_2}/metrics.json: is missing"]
+    summary = [line.split(",") for line in (partial / "PARTIAL-summary.csv").read_text().splitlines()]
+    at = {name: summary[0].index(name) for name in ("curve", "level", "n")}
+    found = {(row[at["curve"]], row[at["level"]]): row[at["n"]] for row in summary[1:]}
+    assert found["winning", "2"] == "1" and found["winning", "1"] == found["random", "2"] == "2"
+    svg = (partial / "PARTIAL-main.svg").read_text()
+    assert "PARTIAL, 9 of 10 runs" in svg and "hollow: not all 2 runs ended well" in svg
+    path.write_bytes(whole)
+    finished.snakemake()
+    assert not partial.exists() and (finished.path / "results/tables/tiny/runs.csv").exists()
 
 
 # --- whatever Snakemake believes

@@ -109,6 +109,11 @@ def stale(study: str) -> str:
     return f"{tables(study)}/stale.txt"
 
 
+def partial(study: str) -> str:
+    """Tables and figures of a study that is not done."""
+    return f"{RESULTS}/partial/{study}"
+
+
 def figure(study: str, name: str, suffix: str = "") -> str:
     return f"{RESULTS}/figures/{study}/{name}{suffix}"
 

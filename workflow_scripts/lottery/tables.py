@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,21 @@ def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str])
     Raises InputError for a run that is not the study's, or of files that do not belong together."""
     refuse_strays(asked, Path(addresses.stale(asked["study"])))
     write_tables(asked, outputs)
+    shutil.rmtree(addresses.partial(asked["study"]), ignore_errors=True)
     for other in Path(mine).parent.glob(Path(addresses.asked("", "*")).name):
         if other != Path(mine):
             other.unlink()
 
 
-def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
-    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for.
+def write_tables(
+    asked: Mapping[str, Any], outputs: Mapping[str, str], rows: Sequence[Row] | None = None
+) -> None:
+    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for, or of
+    `rows` alone.
 
     Only a study that has copies has a column of their numbers.
     """
-    rows = list(asked_rows(asked))
+    rows = list(asked_rows(asked)) if rows is None else rows
     runs = run_table(rows)
     summary = summary_table(runs)
     tables = {"runs": runs, "summary": summary, "transfer": transfer_table(summary)}
