@@ -3,6 +3,8 @@ rule asked:
     another config are made again."""
     output:
         asked=ASKED,
+    log:
+        addresses.log(f"{addresses.tables(study.name)}/asked"),
     run:
         write_json(output.asked, study.asked())
 

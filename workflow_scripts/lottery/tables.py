@@ -41,8 +41,8 @@ def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str])
 def write_tables(
     asked: Mapping[str, Any], outputs: Mapping[str, str], rows: Sequence[Row] | None = None
 ) -> None:
-    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for, or of
-    `rows` alone.
+    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for,
+    or of `rows` alone.
 
     Only a study that has copies has a column of their numbers.
     """
