@@ -1,4 +1,4 @@
-# make study | plan | test | report | lint | benchmarks: each sets everything up first and is quick the second time.
+# make study | plan | partial | test | report | lint | benchmarks: each sets everything up first and is quick the second time.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/ready
@@ -10,13 +10,16 @@ STUDY ?= config/config.yaml
 GPUS ?= 8
 CPUS ?= $(shell nproc)
 
-.PHONY: study plan test report lint benchmarks
+.PHONY: study plan partial test report lint benchmarks
 
 study: $(READY)
 	LOTTERY_AGAIN="make study" snakemake --cores $(CORES) --quiet rules
 
 plan: $(READY)
 	python workflow_scripts/plan.py $(STUDY) --gpus $(GPUS) --cpus $(CPUS)
+
+partial: $(READY)
+	python workflow_scripts/partial.py $(STUDY)
 
 test: $(READY)
 	python -m pytest -q -n 3 --dist loadfile tests

@@ -27,6 +27,7 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
+        asked=ASKED,  # missing after a change of config: the tables are then made again, records or none
         tables=table_paths(),
         figures=figure_paths(),
         weights=weight_paths(),
@@ -37,6 +38,7 @@ localrules:
     prepare_data,
     prepare_data_folder,
     prune,
+    asked,
     tables,
     figure,
 
@@ -61,6 +63,13 @@ if workflow.remote_exec:
 
 onerror:
     ending.tell()
+    if workflow.is_main_process:
+        try:
+            from lottery.partial import write_partial
+
+            print(write_partial(study), file=sys.stderr)
+        except Exception as error:  # this never hides what has failed
+            print(f"No partial tables: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 onsuccess:

@@ -13,9 +13,18 @@ from lottery.addresses import FILES, copy_number, file, files
 from lottery.config import absent
 from lottery.data import kind_of, record_of
 from lottery.errors import InputError
+from lottery.files import write_json
 from lottery.logs import data_root
 from lottery.provenance import code_of
-from lottery.study import ladders, pruning_settings, read_study, training_settings
+from lottery.study import (
+    ladders,
+    of_level,
+    of_random,
+    of_ticket,
+    pruning_settings,
+    read_study,
+    training_settings,
+)
 from lottery.tickets import CONTROLS, OUTPUTS, WINNING
 
 try:
@@ -36,6 +45,7 @@ config["frozen"] = asdict(study)
 LADDERS = ladders(study.recipes)
 FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(dataset).SUFFIX]
 RUN = ("metrics", "curve", "provenance")
+ASKED = addresses.asked(study.name, study.digest())
 TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
 
 # addresses of runs, with their wildcards

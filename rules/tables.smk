@@ -1,8 +1,20 @@
+rule asked:
+    """What a study asks for, under a name of its own: without Snakemake's records too, tables that were made for
+    another config are made again."""
+    output:
+        asked=ASKED,
+    log:
+        addresses.log(f"{addresses.tables(study.name)}/asked"),
+    run:
+        write_json(output.asked, study.asked())
+
+
 rule tables:
     """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer."""
     input:
         runs=[file(run, "metrics") for run in study.runs(study.curves)],
         next_level=study.next_level(),
+        asked=ASKED,
     output:
         runs=TABLES["runs"],
         summary=report(
@@ -19,6 +31,6 @@ rule tables:
         "../envs/plot.yaml"
     params:
         asked=study.asked(),
-        code=code_of("tables"),
+        code=code_of("tables", "belonging"),
     script:
         "../workflow_scripts/tables.py"

@@ -14,9 +14,7 @@ rule train_ticket:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(
-            w, w.level, w.ticket, source=w.source, recipe=w.recipe, rewind=recipe_of(w)["rewind"]
-        ),
+        settings=lambda w: settings_of(w, w.level, w.ticket, **of_ticket(w.source, w.recipe, recipe_of(w))),
     script:
         "../workflow_scripts/train_ticket.py"
 
@@ -39,6 +37,6 @@ rule train_random:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(w, w.level, "random", pruning=LADDERS[w.ladder]),
+        settings=lambda w: settings_of(w, w.level, "random", **of_random(LADDERS[w.ladder])),
     script:
         "../workflow_scripts/train_random.py"

@@ -56,7 +56,7 @@ rule train_level:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]),
+        settings=lambda w: settings_of(w, w.level, "winning", **of_level(w.recipe, recipe_of(w))),
     script:
         "../workflow_scripts/train_level.py"
 
@@ -76,7 +76,7 @@ rule keep_weights:
     resources:
         **asks(),
     params:
-        settings=lambda w: settings_of(w, w.level, "winning", recipe=w.recipe, rewind=recipe_of(w)["rewind"]),
+        settings=lambda w: settings_of(w, w.level, "winning", **of_level(w.recipe, recipe_of(w))),
     script:
         "../workflow_scripts/keep_weights.py"
 

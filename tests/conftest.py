@@ -111,14 +111,14 @@ class Workspace:
         return done
 
     def planned(self, *arguments):
-        """Rule -> number of jobs that a dry run would run."""
+        """Rule -> number of jobs that a dry run would run, less those that only name the study."""
         self.write()
         said = self.snakemake("-n", "--quiet", "rules", *arguments)
         text = said.stdout + said.stderr
         if "Nothing to be done" in text:
             return {}
         counts = dict(re.findall(r"^(\S+)\s+(\d+)$", text, re.MULTILINE))
-        return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "total", "job")}
+        return {rule: int(n) for rule, n in counts.items() if rule not in ("all", "asked", "total", "job")}
 
     def planned_runs(self):
         """The outputs that a dry run would make."""

@@ -8,7 +8,7 @@ import pytest
 from conftest import REPO
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lottery import masks
+from lottery import addresses, masks
 from lottery.errors import InputError
 from lottery.pruning import Pruning, keep_count, keep_largest, movement, pools, prunable_tensors, prune
 from lottery.weights import Network
@@ -170,3 +170,24 @@ def test_pruning_imports_no_torch():
         check=True,
     )
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("point", "level", "began"),
+    [
+        ("final", 1, ("dense/t/seed1/init.safetensors", None)),
+        ("final", 2, ("dense/t/seed1/weights.safetensors", None)),
+        ("final", 3, ("lineage/t/r/seed1/level01/weights.safetensors", None)),
+        ("epoch1", 1, ("dense/t/seed1/init.safetensors", None)),
+        ("epoch1", 2, ("dense/t/seed1/rewind.safetensors", "epoch1")),
+        ("init", 3, ("dense/t/seed1/init.safetensors", None)),
+    ],
+)
+def test_a_training_began_with_what_the_level_before_left(point, level, began):
+    entry = {"iterative": True, "rewind": {"weights": point}}
+    made = addresses.origin("t", "r", entry, 1, level)
+    assert made.began == addresses.Place(f"results/{began[0]}", began[1])
+    if level > 1:
+        assert made.began == addresses.origin("t", "r", entry, 1, level - 1).start
+    once = addresses.origin("t", "r", {**entry, "iterative": False}, 1, level)
+    assert once.began == addresses.Place("results/dense/t/seed1/init.safetensors")

@@ -376,3 +376,23 @@ def test_a_figure_without_anything_to_show_says_why(tmp_path, monkeypatch, kind,
     assert "a title" in words and f"Nothing to draw: {why}" in words.replace("runs.csv ", "").replace(
         "layers.csv ", ""
     )
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "matrix"])
+def test_a_failed_or_missing_run_is_marked_where_it_is_drawn(made, kind):
+    """And nowhere else: a study whose runs all ended well has no mark."""
+    names = ["winning"] if kind in ("layers", "movement") else ["winning", "transfer", "random"]
+    marks = ("hollow: not all 3 runs ended well", "* not all 3 runs ended well", "2 of 3 ended well")
+    assert not any(mark in drawn_svg(kind, names, made) for mark in marks)
+    for seed, level in ((1, 2), (2, 1)):  # one failed, one missing
+        folder = Path(CURVES[0].run(seed, level))
+        run = json.loads((folder / "metrics.json").read_text()) | {"status": "diverged", "value": 0.1}
+        (folder / "metrics.json").write_text(json.dumps(run))
+    asked = {"study": "s", "seeds": [1, 2, 3], "curves": [vars(curve) for curve in CURVES]}
+    rows = [row for row in tables.asked_rows(asked) if (row["curve"], row["seed"], row["level"]) != (
+        "winning", 2, 1)]  # fmt: skip
+    write_tables(asked, made, rows)
+    text = drawn_svg(kind, names, made)
+    assert any(mark in text for mark in marks)
+    summary = pd.read_csv(made["summary"]).set_index(["curve", "level"])
+    assert summary.loc["winning", 1]["n"] == 2 and summary.loc["winning", 2]["failed"] == 1

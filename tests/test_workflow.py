@@ -1,5 +1,6 @@
 """Snakemake itself: what is shared, what runs again, what a kill leaves, what bad input does."""
 
+import copy
 import itertools
 import json
 import os
@@ -165,7 +166,7 @@ def test_changed_drawing_code_draws_again_and_trains_nothing(finished):
 
 def test_a_raised_results_version_runs_everything(finished):
     path = finished.path / "workflow_scripts/lottery/__init__.py"
-    path.write_text(path.read_text().replace("RESULTS_VERSION = 1", "RESULTS_VERSION = 2"))
+    path.write_text(path.read_text().replace("RESULTS_VERSION = 2", "RESULTS_VERSION = 3"))
     planned = finished.planned()
     trained = {"train_dense": 2, "train_level": 4, "train_random": 4}
     assert planned == {"prepare_data": 1, "chance": 1, "initialise": 2, "prune": 6, **trained, **ALL}
@@ -282,10 +283,11 @@ def test_a_copy_is_another_training_of_the_same_start(finished):
 # --- what is made
 
 
-def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path, digits):
+def test_the_loop_in_one_process_makes_the_same_files(done, recipes, tasks, tiny, tmp_path):
     """A forked and a plain process give the same bits."""
     (tmp_path / "results/data").mkdir(parents=True)
-    shutil.copy(digits, tmp_path / "results/data/digits.safetensors")
+    for name in ("digits.safetensors", "digits.json"):
+        shutil.copy(done.path / "results/data" / name, tmp_path / "results/data" / name)
     find_tickets(Lineage(tmp_path, tiny(), "imp", recipes["imp"], seed=1), levels=2)
     made = contents(tmp_path / "results/lineage/tiny/imp/seed1")
     asked = contents(done.path / "results/lineage/tiny/imp/seed1")
@@ -365,6 +367,25 @@ def test_all_ticket_kinds_and_rewinds_end_in_a_table_and_a_report(finished):
     assert not [name for name in finished.planned_runs() if "/fine-tuning/seed1/level02" in name]
 
 
+def test_movement_is_measured_from_where_a_training_began(finished):
+    """Of weights rewound to a point and of weights that go on from those of the level before."""
+    finished.study["curves"] = [{"name": "on", "task": "tiny", "recipe": "fine-tuning"}]
+    finished.study |= {"seeds": [1], "figures": []}
+    finished.write()
+    finished.snakemake()
+    whole, lineage = (finished.path / f"results/{name}" for name in ("dense/tiny", "lineage/tiny"))
+    dense, first, second = [
+        weights.load(folder / "weights.safetensors")[0].tensors
+        for folder in (whole / "seed1", *(lineage / f"fine-tuning/seed1/level0{k}" for k in (1, 2)))
+    ]
+    for level, began, trained in ((2, dense, first), (3, first, second)):
+        folder = lineage / f"fine-tuning/seed1/level0{level}"
+        mask = masks.load(folder / "mask.npz")[0]
+        moved = [np.abs(trained[name] - began[name])[keep] for name, keep in mask.items()]
+        found = json.loads((folder / "pruning.json").read_text())["movement"]["kept"]
+        assert found == pytest.approx(np.concatenate(moved).mean(), rel=1e-4)
+
+
 def test_divergence_and_collapse_are_rows_not_crashes(workspace):
     workspace.tasks["tiny"]["optimizer"] = {"name": "sgd", "lr": 1.0e30}
     workspace.tasks["tiny-b"]["length"] = "step3"
@@ -385,6 +406,8 @@ def test_divergence_and_collapse_are_rows_not_crashes(workspace):
     diverged = [row for row in rows if row["curve"] == "diverges"]
     assert [row["status"] for row in diverged] == ["diverged"] * 4
     assert {float(row["value"]) for row in diverged} == {CHANCE}
+    assert {float(row["train_accuracy"]) for row in diverged} == {CHANCE}
+    assert {row["early_stop_step"] for row in diverged} == {""}
     assert diverged[2]["reason"].startswith("lineage: loss not finite at step")
     last = next(row for row in rows if row["curve"] == "collapses" and row["level"] == "3")
     assert (
@@ -479,3 +502,162 @@ def test_a_damaged_mask_is_refused_and_named(finished):
     log = (finished.path / "results/logs/lineage/tiny/imp/seed1/level02.log").read_text()
     assert log.startswith("error: results/lineage/tiny/imp/seed1/level02/mask.npz: is damaged or truncated")
     assert not (path.parent / "metrics.json").exists()
+
+
+def test_what_is_there_is_shown_when_a_run_fails_and_named_as_partial(finished):
+    """Nothing takes it for the whole, and it is gone when that is made."""
+    path = finished.path / "results/lineage/tiny/imp/seed1/level02/mask.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    (path.parent / "metrics.json").unlink()
+    (finished.path / "results/tables/tiny/runs.csv").unlink()
+    finished.write()
+    said = finished.snakemake("--keep-going", check=False)
+    assert said.returncode == 1 and "9 of 10 runs of study tiny are there: PARTIAL tables" in said.stderr
+    partial = finished.path / "results/partial/tiny"
+    names = [f"PARTIAL-{name}.csv" for name in ("layers", "runs", "summary", "transfer")]
+    assert sorted(one.name for one in partial.iterdir()) == sorted(
+        ["MISSING.txt", "PARTIAL-main.png", "PARTIAL-main.svg", *names]
+    )
+    assert not (finished.path / "results/tables/tiny/runs.csv").exists()
+    lines = (partial / "MISSING.txt").read_text().splitlines()
+    assert lines[1:] == [f"{LEVEL_2}: {LEVEL_2}/metrics.json: is missing"]
+    summary = [line.split(",") for line in (partial / "PARTIAL-summary.csv").read_text().splitlines()]
+    at = {name: summary[0].index(name) for name in ("curve", "level", "n")}
+    found = {(row[at["curve"]], row[at["level"]]): row[at["n"]] for row in summary[1:]}
+    assert found["winning", "2"] == "1" and found["winning", "1"] == found["random", "2"] == "2"
+    svg = (partial / "PARTIAL-main.svg").read_text()
+    assert "PARTIAL, 9 of 10 runs" in svg and "hollow: not all 2 runs ended well" in svg
+    path.write_bytes(whole)
+    finished.snakemake()
+    assert not partial.exists() and (finished.path / "results/tables/tiny/runs.csv").exists()
+
+
+# --- whatever Snakemake believes
+
+
+def settings_of(workspace):
+    """Run -> task entry of its recorded settings, of every row of runs.csv."""
+    text = (workspace.path / "results/tables/tiny/runs.csv").read_text().splitlines()
+    rows = [dict(zip(text[0].split(","), line.split(","), strict=False)) for line in text[1:]]
+    runs = {next(value for value in row.values() if value.startswith("results/")) for row in rows}
+    return {
+        run: json.loads((workspace.path / run / "metrics.json").read_text())["settings"]["task"]
+        for run in runs
+    }
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rows_come_from_the_settings_that_the_config_has_now(workspace, at_once):
+    """A transfer and a control; rewind points and the learning rate changed, one by one and both at once."""
+    for task in workspace.tasks.values():
+        task["rewind_points"] = ["epoch1"]
+    workspace.study["curves"] += [
+        {"name": "carried", "task": "tiny", "source": "tiny-b", "recipe": "imp-no-output"},
+        {"name": "control", "task": "tiny", "recipe": "imp", "ticket": "kept-fresh"},
+    ]
+    workspace.study |= {"seeds": [1], "levels": 1}
+    workspace.write()
+    workspace.snakemake()
+    points, rate = ["epoch1", "step1"], {"name": "adam", "lr": 1.0e-4}
+    for change in [{"rewind_points": points, "optimizer": rate}] if at_once else [
+        {"rewind_points": points}, {"optimizer": rate}
+    ]:  # fmt: skip
+        for task in workspace.tasks.values():
+            task |= change
+        planned = workspace.planned()
+        assert {name: planned[name] for name in ("initialise", "train_dense", "chance")} == {
+            "initialise": 2, "train_dense": 2, "chance": 2
+        }  # fmt: skip
+        workspace.snakemake()
+        found = settings_of(workspace)
+        assert len(found) == 5  # dense, level 1, random, carried, control
+        for task in found.values():
+            assert task["rewind_points"] == points
+            assert (task["optimizer"]["lr"] == 1.0e-4) == ("optimizer" in change)
+        assert workspace.planned() == {}
+
+
+def test_a_folder_without_records_is_refused_and_made_again_by_the_command_it_names(finished):
+    shutil.rmtree(finished.path / ".snakemake")
+    finished.study |= {"seeds": [1], "levels": 1}
+    finished.tasks["tiny"]["optimizer"] = {"name": "adam", "lr": 1.0e-4}
+    finished.write()
+    assert finished.snakemake(check=False).returncode == 1
+    said = (finished.path / "results/logs/tables/tiny.log").read_text()
+    assert said.startswith(
+        "error: results/dense/tiny/seed1/metrics.json: settings.task.optimizer.lr: found 0.0012, the study "
+        "asks for 0.0001; 3 of the study's 3 runs are not as asked, or made from such; to make them again: "
+        "snakemake"
+    )
+    assert said.count("\n") == 1
+    stale = finished.path / "results/tables/tiny/stale.txt"
+    finished.snakemake("-R", *stale.read_text().split())
+    assert {task["optimizer"]["lr"] for task in settings_of(finished).values()} == {1.0e-4}
+    assert not stale.exists() and finished.planned() == {}
+
+
+@pytest.fixture(scope="module")
+def changeable(tmp_path_factory):
+    """A study of half of a data set, run; and run again with other rewind points. (before, after)"""
+    workspace = Workspace(tmp_path_factory.mktemp("changeable") / "workspace")
+    for curve in workspace.study["curves"]:
+        curve["task"] = "tiny-b"
+    workspace.tasks["tiny-b"]["model"] = {"name": "conv", "layers": 2}
+    workspace.study |= {"seeds": [1], "levels": 1}
+    workspace.write()
+    workspace.snakemake()
+    before = shutil.copytree(workspace.path, tmp_path_factory.mktemp("before") / "workspace")
+    workspace.tasks["tiny-b"]["rewind_points"] = ["epoch1", "step1"]
+    workspace.write()
+    workspace.snakemake()
+    return workspace, before
+
+
+TRAINED = {"train_dense": 1, "prune": 2, "train_level": 1, "train_random": 1, **ALL}
+WHOLE = {"chance": 1, "initialise": 1, **TRAINED}
+
+
+def edit(file, old, new):
+    def change(workspace):
+        path = workspace.path / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    return change
+
+
+CHANGES = {
+    "nothing": (lambda w: None, {}),
+    "task": (lambda w: w.tasks["tiny-b"].update(batch_size=30), WHOLE),
+    "model options": (lambda w: w.tasks["tiny-b"].update(model={"name": "conv", "layers": 4}), WHOLE),
+    "data set": (
+        edit("config/datasets/halves.yaml", "{of: digits, half: b}", "{of: digits, half: a}"),
+        {"prepare_data": 1, **WHOLE},
+    ),
+    "recipe": (
+        edit("config/recipes/magnitude.yaml", "imp:\n", "imp:\n  rewind: {weights: init}\n"),
+        {"prune": 1, "train_level": 1, **ALL},  # the first mask is of the dense run
+    ),
+    "seeds": (lambda w: w.study.update(seeds=[1, 2]), {"initialise": 1, **TRAINED}),
+    "levels": (lambda w: w.study.update(levels=2), {"prune": 1, "train_level": 1, "train_random": 1, **ALL}),
+    "version": (
+        edit("workflow_scripts/lottery/__init__.py", "RESULTS_VERSION = 2", "RESULTS_VERSION = 3"),
+        {"prepare_data": 1, **WHOLE},
+    ),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["alone", "after-rewind-points"])
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_runs_what_it_touches_and_no_more(changeable, tmp_path, kind, after):
+    workspace, before = changeable
+    made = Workspace(tmp_path / "workspace")
+    made.study, made.tasks = copy.deepcopy(workspace.study), copy.deepcopy(workspace.tasks)
+    if not after:
+        del made.tasks["tiny-b"]["rewind_points"]
+    for name in ("results", ".snakemake"):
+        shutil.copytree((workspace.path if after else before) / name, made.path / name, dirs_exist_ok=True)
+    change, expected = CHANGES[kind]
+    change(made)
+    assert made.planned() == expected

@@ -1,11 +1,12 @@
-"""Rule tables: see lottery.tables.write_tables."""
+"""Rule tables: see lottery.tables.make_tables."""
 
 from lottery.logs import run_logged
-from lottery.tables import write_tables
+from lottery.tables import make_tables
 
 run_logged(
     snakemake.log[0],
-    write_tables,
+    make_tables,
     asked=snakemake.params.asked,
+    mine=snakemake.input.asked,
     outputs=dict(snakemake.output.items()),
 )

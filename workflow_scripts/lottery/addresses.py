@@ -99,6 +99,21 @@ def table(study: str, name: str) -> str:
     return f"{tables(study)}/{name}.csv"
 
 
+def asked(study: str, digest: str) -> str:
+    """What the tables of a study were made for: of another name where the study asks for something else."""
+    return f"{tables(study)}/asked-{digest}.json"
+
+
+def stale(study: str) -> str:
+    """Names the files to make again where tables were refused."""
+    return f"{tables(study)}/stale.txt"
+
+
+def partial(study: str) -> str:
+    """Tables and figures of a study that is not done."""
+    return f"{RESULTS}/partial/{study}"
+
+
 def figure(study: str, name: str, suffix: str = "") -> str:
     return f"{RESULTS}/figures/{study}/{name}{suffix}"
 
@@ -126,7 +141,7 @@ class Origin:
 
     trained: the run that is pruned, and the file with its final weights
     weights: that file
-    began:   the weights that run began with
+    began:   the weights that run began with, less those that `before` prunes
     before:  the level in whose mask this one is nested, or None
     start:   the weights that the level's own training begins with
     """
@@ -149,14 +164,17 @@ def origin(task: str, recipe: str, entry: Mapping[str, Any], seed: int | str, le
 
     Level 1, and every level of one-shot pruning, is pruned from the dense run, other levels from the one
     before."""
-    whole, init, point = dense(task, seed), rewound(task, seed, "init"), entry["rewind"]["weights"]
+    whole, point = dense(task, seed), entry["rewind"]["weights"]
+
+    def start(trained: str) -> Place:
+        """What a level begins with that is pruned from a run."""
+        return Place(file(trained, "weights")) if point == "final" else rewound(task, seed, point)
+
     if level == 1 or not entry["iterative"]:
-        trained, weights, began, before = whole, file(whole, "weights"), init, None
-    else:
-        trained = before = lineage(task, recipe, seed, level - 1)
-        weights, began = file(trained, "trained"), init if point == "final" else rewound(task, seed, point)
-    start = Place(file(trained, "weights")) if point == "final" else rewound(task, seed, point)
-    return Origin(trained, weights, began, before, start)
+        return Origin(whole, file(whole, "weights"), rewound(task, seed, "init"), None, start(whole))
+    trained = lineage(task, recipe, seed, level - 1)
+    began = start(lineage(task, recipe, seed, level - 2) if level > 2 else whole)
+    return Origin(trained, file(trained, "trained"), began, trained, start(trained))
 
 
 def data_inputs(dataset: str | None, suffix: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Figures of a study, drawn from its tables; SVG and PNG, legible at the width of a column."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from textwrap import fill
 from typing import Any
@@ -60,6 +60,19 @@ class Plot:
     spec: Mapping[str, Any]
     curves: Mapping[str, tuple[str, int]]
     inputs: Mapping[str, str]
+    notes: set[str] = field(default_factory=set)
+
+    @property
+    def seeds(self) -> int:
+        """How many runs a point has where none is missing."""
+        return int(self.table("runs")["seed"].nunique())
+
+    def hollow(self, x: pd.Series, y: pd.Series, short: pd.Series, number: int) -> None:
+        """Draw points hollow where a run is missing or failed, and say so under the title of the legend."""
+        if short.any():
+            look = {**_look(number), "linestyle": "none", "markerfacecolor": "white", "zorder": 3}
+            self.axes.plot(x[short], y[short], **look)
+            self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones count at chance")
 
     def table(self, name: str) -> pd.DataFrame:
         """runs, summary or layers, of this figure's curves."""
@@ -88,8 +101,17 @@ class Plot:
         groups = table.dropna(subset=[value]).groupby("level")
         at, mean = groups[x].mean().to_numpy(), groups[value].mean().to_numpy()
         sd = groups[value].std(ddof=1).fillna(0).to_numpy()
+        self.hollow(groups[x].mean(), groups[value].mean(), _short(groups, self.seeds), number)
         self.axes.plot(at, mean, **_look(number), label=label)
         self.axes.fill_between(at, mean - sd, mean + sd, color=_look(number)["color"], alpha=0.2, linewidth=0)
+
+
+def _short(groups: Any, seeds: int) -> pd.Series:
+    """Which groups have fewer runs than there are seeds, or one that failed."""
+    short: pd.Series = groups["seed"].nunique() < seeds
+    if "status" in groups.obj:
+        short |= groups["status"].agg(lambda status: (status != "ok").any()).astype(bool)
+    return short
 
 
 def _look(number: int) -> dict[str, Any]:
@@ -122,9 +144,10 @@ def draw(
                 _matrix(canvas, figure, curves, inputs)
             else:
                 axes = canvas.subplots()
-                KINDS[figure["kind"]](Plot(axes, figure, curves, inputs))
+                plot = Plot(axes, figure, curves, inputs)
+                KINDS[figure["kind"]](plot)
                 axes.set_title(fill(figure["title"], 50))
-                _legend(canvas, axes)
+                _legend(canvas, axes, sorted(plot.notes))
         except NothingToDraw as reason:
             _words(canvas, figure["title"], f"Nothing to draw: {reason}.")
         for suffix in ("svg", "png"):
@@ -143,10 +166,19 @@ def _words(canvas: Figure, title: str, text: str) -> None:
     axes.text(0.5, 0.5, fill(text, 40), ha="center", va="center", transform=axes.transAxes)
 
 
-def _legend(canvas: Figure, axes: Axes) -> None:
+def _legend(canvas: Figure, axes: Axes, notes: list[str]) -> None:
     handles, names = axes.get_legend_handles_labels()
     columns = 1 if max(map(len, names), default=0) >= 28 else 2 if len(names) <= 8 else 4
-    canvas.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    title = "\n".join(notes) or None
+    canvas.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        title=title,
+        title_fontsize=6,
+    )
 
 
 def _metric(plot: Plot) -> None:
@@ -189,6 +221,8 @@ def _difference(plot: Plot) -> None:
         mean = rows["difference"]
         errors = np.stack([mean - rows["difference_ci_low"], rows["difference_ci_high"] - mean]).clip(0)
         plot.axes.errorbar(rows[x], mean, yerr=errors, **_look(number), label=label, capsize=1.5)
+        short = (rows["difference_n"] < plot.seeds) | (rows["failed"] > 0)
+        plot.hollow(rows[x], mean, short, number)
     plot.axes.axhline(0, color="grey", linestyle="--", linewidth=0.8)
     first = summary.iloc[0]
     subtracted = "random minus ticket" if first["better"] == "lower" else "minus random"
@@ -227,6 +261,8 @@ def _learning(plot: Plot) -> None:
             points = [curve.groupby(curve.index // rows_a_point)[["step", metric]].mean() for curve in curves]
             mean = pd.concat(points).groupby(level=0).mean()  # a point's steps may differ between seeds
             legend = f"{label}, {rows['remaining'].mean():.3g} %"
+            well = int((rows["status"] == "ok").sum())
+            legend += f" ({well} of {plot.seeds} ended well)" if well < plot.seeds else ""
             colour = _look(number)["color"]
             plot.axes.plot(mean["step"], mean[metric], color=colour, linestyle=style, label=legend)
     if not plot.axes.lines:
@@ -275,16 +311,20 @@ def _matrix(
     levels = [summary[summary["level"] == level] for level in spec["levels"]]
     found = [_gaps(now, rows, list(columns)) for now in levels]
     limit = _limit(summary["metric"], np.array([gap for gap, _, _ in found]))
-    drawn = None
+    drawn, seeds, marked = None, int(summary["n"].max()), False
     for axes, now, (gap, value, clear) in zip(panels, levels, found, strict=True):
         drawn = axes.imshow(gap, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+        few = now[(now["n"] < seeds) | (now["failed"] > 0)]
+        short = set(zip(few["row"], few["target"], strict=True))
+        marked = marked or bool(short)
         for (i, j), number in np.ndenumerate(value):
             if np.isfinite(number):
                 dark = abs(gap[i, j]) > 0.65 * limit
+                star = "*" if (rows[i], list(columns)[j]) in short else ""
                 axes.text(
                     j,
                     i,
-                    _number(metrics[j], number),
+                    _number(metrics[j], number) + star,
                     ha="center",
                     va="center",
                     fontsize=6,
@@ -297,7 +337,8 @@ def _matrix(
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     panels[0].set_ylabel("tickets of")
-    canvas.supxlabel("trained on", fontsize=8)
+    note = f"\n* not all {seeds} runs ended well" if marked else ""
+    canvas.supxlabel(f"trained on{note}", fontsize=8)
     canvas.suptitle(fill(spec["title"], 16 * len(panels) + 10), fontsize=8)
     assert drawn is not None
     label = "gap to the target's own ticket"

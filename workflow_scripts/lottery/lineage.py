@@ -11,7 +11,7 @@ from typing import Any
 
 from . import addresses, data, runs, stages
 from .addresses import files
-from .study import pruning_settings, training_settings
+from .study import of_level, pruning_settings, training_settings
 
 RUN = ("metrics", "curve", "provenance")
 
@@ -65,8 +65,8 @@ def prune(one: Lineage, level: int) -> None:
 def rewind_and_train(one: Lineage, level: int) -> None:
     """The winning ticket of a level: its mask on the weights of the rewind point, trained as the whole
     network was."""
-    rewind = one.recipe["rewind"]
-    settings = training_settings(one.task, one.seed, level, "winning", recipe=one.name, rewind=rewind)
+    more = of_level(one.name, one.recipe)
+    settings = training_settings(one.task, one.seed, level, "winning", **more)
     made = addresses.level_inputs(one.task["name"], one.name, one.recipe, one.seed, level)
     outputs = files(_level(one, level), "trained", *RUN)
     stages.run(stages.train_level(settings, _at(one, _data(one) | made), _at(one, outputs), runs.HERE))

@@ -152,6 +152,7 @@ class Family(Protocol):
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
 # and for figures: reports(task) -> names of the numbers in `metrics` of a run that ends well, less METRIC
 REPORTS = "reports"
+LIKE_METRIC = "like_metric"
 
 
 @cache
@@ -179,3 +180,9 @@ def optional(task: Task, name: str) -> Callable[..., Any]:
     if found is None:
         raise InputError(f"task {task['name']}: family {task['family']} has no `{name}`")
     return found
+
+
+def like_metric(task: Task) -> tuple[str, ...]:
+    """Names of other metrics in the headline's unit, for which its chance holds too."""
+    named = getattr(family(task["family"]), LIKE_METRIC, None)
+    return tuple(named(task)) if named else ()

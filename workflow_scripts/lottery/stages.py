@@ -81,12 +81,15 @@ def train_dense(settings: Settings, inputs: Paths, outputs: Paths, process: Proc
     """Level 0: train the whole network; keep its weights at each rewind point and at the end."""
     start, _ = weights.load(inputs["init"])
     points = tuple(settings["task"]["rewind_points"])
+    made_from = _made_from(inputs, start)
     trained = yield from _train(settings, inputs, outputs, process, start, None, rewind_points=points)
     reached = {"status": trained.status, "reason": trained.reason}
     rewound = {point: network for point, (network, _) in trained.rewound.items()}
     weights.save_points(outputs["rewind"], rewound, like=start, **reached)
     weights.save(outputs["weights"], trained.network, **reached)
-    _record(settings, inputs, outputs, None, trained)
+    points_made = {point: checksum(network.tensors) for point, network in rewound.items()}
+    made = {"weights": checksum(trained.network.tensors), **points_made}
+    _record(settings, inputs, outputs, None, trained, made_from, made)
 
 
 def keep_optimizer(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
@@ -109,6 +112,9 @@ def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     trained, header = weights.load(inputs["weights"])
     began, _ = weights.load(inputs["began"], settings["began"])
     before = masks.load(inputs["mask"])[0] if "mask" in inputs else None
+    made_from = {"weights": checksum(trained.tensors), "began": checksum(began.tensors)}
+    made_from |= {} if before is None else {"mask": checksum(before)}
+    began = began.with_tensors(masks.apply(before or {}, began.tensors))
     tie_break = seed_for(settings["seed"], "tie-break")
     mask = prune_network(pruning, settings["level"], trained, began, before, tie_break)
     reached = {"status": header["status"], "reason": header["reason"]}
@@ -122,15 +128,19 @@ def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
             "movement": movement(trained, began, before, mask),
             "layers": tickets.layers(mask),
             "mask_sha256": checksum(mask),
+            "made_from": made_from,
+            "settings": settings,
         },
     )
 
 
 def train_level(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
     """The winning ticket of a level, on its own task: its mask on the rewound weights."""
-    mask, trained = yield from _train_level(settings, inputs, outputs, process)
+    mask, trained, made_from = yield from _train_level(settings, inputs, outputs, process)
     weights.save(outputs["trained"], trained.network, status=trained.status, reason=trained.reason)
-    _record(settings, inputs, outputs, mask, trained)
+    _record(
+        settings, inputs, outputs, mask, trained, made_from, {"weights": checksum(trained.network.tensors)}
+    )
 
 
 def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
@@ -141,7 +151,7 @@ def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Pro
         with replacing(kept) as part:
             shutil.copyfile(kept.with_name(FILES["trained"]), part)
     except FileNotFoundError:
-        _, trained = yield from _train_level(settings, inputs, outputs, process)
+        _, trained, _ = yield from _train_level(settings, inputs, outputs, process)
         _same_metrics(inputs["metrics"], trained)
         weights.save(kept, trained.network, status=trained.status, reason=trained.reason)
         checkpoints.remove(_checkpoint(outputs))
@@ -153,12 +163,13 @@ def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Pro
     task, seed, level = settings["task"], settings["seed"], settings["level"]
     rewound, _ = weights.load(inputs["start"], _point(settings))
     mask, header = masks.load(inputs["mask"])
+    made_from = _made_from(inputs, rewound, mask)
     fresh = _drawn(task, seed_for(seed, "fresh", level))
     fresh_output = tickets.has_fresh_output(settings["ticket"], settings["source"] != task["name"])
     permutation = generator(seed, "permutation", level)
     mask, start = tickets.ticket(settings["ticket"], mask, rewound, fresh, permutation, fresh_output)
     trained = yield from _train(settings, inputs, outputs, process, start, mask, header=header)
-    _record(settings, inputs, outputs, mask, trained)
+    _record(settings, inputs, outputs, mask, trained, made_from)
 
 
 def train_random(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
@@ -168,7 +179,7 @@ def train_random(settings: Settings, inputs: Paths, outputs: Paths, process: Pro
     permutation = generator(seed, "permutation", level)
     mask, start = tickets.random_ticket(_pruning(settings), level, fresh, permutation)
     trained = yield from _train(settings, inputs, outputs, process, start, mask)
-    _record(settings, inputs, outputs, mask, trained)
+    _record(settings, inputs, outputs, mask, trained, _made_from(inputs))
 
 
 def _drawn(task: Settings, seed: int) -> Network:
@@ -187,18 +198,29 @@ def _point(settings: Settings) -> str | None:
     return None if point in ("init", "final") else point
 
 
+def _made_from(inputs: Paths, start: Network | None = None, mask: Mask | None = None) -> dict[str, str]:
+    """Checksums of what a training is made from, as it was loaded; of data, that of their record."""
+    found = {} if start is None else {"start": checksum(start.tensors)}
+    found |= {} if mask is None else {"mask": checksum(mask)}
+    if "data_record" in inputs:
+        found["data"] = json.loads(Path(inputs["data_record"]).read_text())["sha256"]
+    return found
+
+
 def _train_level(
     settings: Settings, inputs: Paths, outputs: Paths, process: Process
-) -> Generator[tuple[Settings, Run], Trained, tuple[Mask, Trained]]:
+) -> Generator[tuple[Settings, Run], Trained, tuple[Mask, Trained, Settings]]:
     rewound, _ = weights.load(inputs["start"], _point(settings))
     mask, header = masks.load(inputs["mask"])
+    made_from = _made_from(inputs, rewound, mask)
     start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
     optimizer: Arrays = {}
     if "optimizer" in inputs:
         arrays, _ = weights.load_arrays(inputs["optimizer"])
+        made_from["optimizer"] = checksum(arrays)
         optimizer = weights.under(arrays, f"{_point(settings)}/")
     train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
-    return mask, (yield from train)
+    return mask, (yield from train), made_from
 
 
 def _train(
@@ -238,11 +260,20 @@ def _train(
     return trained
 
 
-def _record(settings: Settings, inputs: Paths, outputs: Paths, mask: Mask | None, trained: Trained) -> None:
+def _record(
+    settings: Settings,
+    inputs: Paths,
+    outputs: Paths,
+    mask: Mask | None,
+    trained: Trained,
+    made_from: Settings,
+    made: Settings | None = None,
+) -> None:
     """Write provenance, curve and metrics, the last outputs of a run; its checkpoint is then not needed any
     more.
 
-    A run that failed counts at chance.
+    A run that failed counts at chance, in whatever is measured as the metric is.
+    made: checksums of the weights that the run has written.
     """
     task = settings["task"]
     family = runs.family(task["family"])
@@ -251,6 +282,7 @@ def _record(settings: Settings, inputs: Paths, outputs: Paths, mask: Mask | None
     if trained.status != "ok":
         run = Path(outputs["metrics"]).parent
         print(f"{run}: {trained.status}: {trained.reason}; it counts at chance, {learned_nothing:g}")
+    at_chance = {} if trained.status == "ok" else dict.fromkeys(runs.like_metric(task), learned_nothing)
     how = {**provenance(trained.seconds), "starts": checkpoints.starts(_checkpoint(outputs))}
     write_json(outputs["provenance"], how)
     write_curve(outputs["curve"], trained.curve)
@@ -268,10 +300,12 @@ def _record(settings: Settings, inputs: Paths, outputs: Paths, mask: Mask | None
             "value": value,
             "chance": learned_nothing,
             **tickets.fractions(mask, trained.network),
-            "metrics": {family.METRIC: value, **trained.metrics},
+            "metrics": {family.METRIC: value, **at_chance, **trained.metrics},
             "layers": tickets.layers(mask),
             **_keep_arrays(outputs, trained.arrays),
             "settings": settings,
+            "made_from": made_from,
+            **({"made": made} if made else {}),
         },
     )
     checkpoints.remove(_checkpoint(outputs))

@@ -10,6 +10,7 @@ from . import RESULTS_VERSION, addresses, runs
 from .addresses import copy_of, file
 from .config import read_datasets, read_recipes, read_tasks
 from .errors import InputError
+from .files import checksum
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
 from .sweeps import expand
@@ -108,11 +109,21 @@ class Study:
 
     def asked(self) -> Entry:
         """What the tables are made from, as plain values."""
+        curves = self.curves.values()
+        used = {curve.recipe for curve in curves}, {name for c in curves for name in (c.task, c.source)}
         return {
             "study": self.name,
             "seeds": self.seeds,
-            "curves": [asdict(curve) for curve in self.curves.values()],
+            "curves": [asdict(curve) for curve in curves],
+            "version": RESULTS_VERSION,
+            "recipes": {name: self.recipes[name] for name in sorted(used[0])},
+            "tasks": {name: self.tasks[name] for name in sorted(used[1])},
+            "ladders": {c.ladder: ladders(self.recipes)[c.ladder] for c in curves if c.ticket == RANDOM},
         }
+
+    def digest(self) -> str:
+        """A name for all that the tables are made from."""
+        return checksum({}, self.asked())[:16]
 
     def legend(self, name: str) -> dict[str, tuple[str, int]]:
         """A figure's curves: name -> label, and the label's number in the study, which decides its colour."""
@@ -137,6 +148,21 @@ def training_settings(
         **more,
     }
     return settings | {"copy": copy} if copy else settings
+
+
+def of_level(recipe: str, entry: Mapping[str, Any]) -> Entry:
+    """What decides the result of a lineage's level beside its task, seed and level."""
+    return {"recipe": recipe, "rewind": entry["rewind"]}
+
+
+def of_ticket(source: str, recipe: str, entry: Mapping[str, Any]) -> Entry:
+    """The same of a ticket made from a lineage's mask."""
+    return {"source": source, **of_level(recipe, entry)}
+
+
+def of_random(ladder: Mapping[str, Any]) -> Entry:
+    """The same of a random ticket."""
+    return {"pruning": ladder}
 
 
 def pruning_settings(

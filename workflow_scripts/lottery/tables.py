@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from . import addresses
 from .addresses import file
+from .belonging import refuse_strays
 from .files import write_text
 from .study import Curve
 from .tickets import RANDOM, WINNING
@@ -23,12 +26,27 @@ RESAMPLES = 10_000
 Row = dict[str, Any]
 
 
-def write_tables(asked: Mapping[str, Any], outputs: Mapping[str, str]) -> None:
-    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for.
+def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str]) -> None:
+    """Write the tables of a study, whose file of what it asks for is `mine`.
+
+    Raises InputError for a run that is not the study's, or of files that do not belong together."""
+    refuse_strays(asked, Path(addresses.stale(asked["study"])))
+    write_tables(asked, outputs)
+    shutil.rmtree(addresses.partial(asked["study"]), ignore_errors=True)
+    for other in Path(mine).parent.glob(Path(addresses.asked("", "*")).name):
+        if other != Path(mine):
+            other.unlink()
+
+
+def write_tables(
+    asked: Mapping[str, Any], outputs: Mapping[str, str], rows: Sequence[Row] | None = None
+) -> None:
+    """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for,
+    or of `rows` alone.
 
     Only a study that has copies has a column of their numbers.
     """
-    rows = list(asked_rows(asked))
+    rows = list(asked_rows(asked)) if rows is None else rows
     runs = run_table(rows)
     summary = summary_table(runs)
     tables = {"runs": runs, "summary": summary, "transfer": transfer_table(summary)}

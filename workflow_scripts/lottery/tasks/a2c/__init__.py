@@ -47,6 +47,11 @@ def check(task: Task) -> None:
         raise InputError(f"n_step: found {task['n_step']}, allowed: at most rollout, {task['rollout']}")
 
 
+def like_metric(task: Task) -> tuple[str, ...]:
+    """The mean of all games is a reward as that of the last ones is."""
+    return ("training_reward",)
+
+
 def dataset(task: Task) -> None:
     """None: games need no data."""
 
@@ -99,6 +104,11 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
     from . import ensemble
 
     return ensemble.train(task, runs)
+
+
+def reports(task: Task) -> tuple[str, ...]:
+    """Numbers of a run beside the metric, for figures."""
+    return ("training_reward", "games", "steps", "updates")
 
 
 def module(task: Task) -> "nn.Module":

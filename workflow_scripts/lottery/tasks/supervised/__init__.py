@@ -78,6 +78,12 @@ def check(task: Task) -> None:
         steps(task, milestone)
 
 
+def like_metric(task: Task) -> tuple[str, ...]:
+    """Accuracies; those at early stopping where there is a validation split."""
+    early = ("early_stop_test_accuracy", "early_stop_train_accuracy") if task["validation"] else ()
+    return ("train_accuracy", *early)
+
+
 def dataset(task: Task) -> str:
     return str(task["dataset"]["name"])
 
