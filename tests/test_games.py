@@ -253,7 +253,7 @@ def test_a_new_game_is_one_config_entry(workspace):
 
 def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace):
     """More cores for Snakemake than there are: as many processes as cores, several tickets in each."""
-    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 40, "length": "epoch3"}
+    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 160, "length": "epoch5"}
     workspace.tasks["pole"] = game | {"reward_episodes": 20}
     curves = [
         {"name": "winning", "task": "pole", "recipe": "imp-biases"},
