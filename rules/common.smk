@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
-from lottery.addresses import FILES, copy_number, file, files
+from lottery.addresses import copy_number, file, files
 from lottery.config import absent
 from lottery.data import kind_of, record_of
 from lottery.errors import InputError

@@ -134,11 +134,14 @@ def test_a_folder_of_16_bit_images_is_prepared_as_one_of_8_bits(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
-@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        *((mode, suffix) for mode in ("RGB", "L") for suffix in (".png", ".jpg", ".tif", ".webp")),
+        *(("I;16", suffix) for suffix in (".png", ".tif")),  # the others have no such pixels
+    ],
+)
 def test_an_image_is_turned_as_its_exif_says(orientation, suffix, mode, tmp_path):
-    if mode == "I;16" and suffix in (".jpg", ".webp"):
-        pytest.skip("has no such pixels")
     image = Image.fromarray({"RGB": COLOUR, "L": GRAY, "I;16": SIXTEEN}[mode])
     exif = Image.Exif()
     exif[0x0112] = orientation
