@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 import yaml
 from conftest import REPO
@@ -260,6 +261,8 @@ def test_epochs_rewards_and_steps_are_of_finished_games(task, run):
     assert steps == sorted(steps) and steps[-1] <= trained.metrics["steps"] <= steps[-1] + 4 * 5
     assert sum(lengths) <= trained.metrics["steps"] <= sum(lengths) + 5 * 200
     assert trained.metrics["episodic_reward"] == np.mean(rewards[-8:])
+    assert trained.metrics["examples"] == 8
+    assert trained.metrics["standard_error"] == pytest.approx(scipy.stats.sem(rewards[-8:]))
     assert trained.metrics["training_reward"] == pytest.approx(np.mean(rewards))
     assert trained.metrics["game"] == "CartPole-v0" and trained.metrics["games"] == 24
     first = ensemble.train(task(length="epoch1", reward_episodes=6), [run(made)])[0]

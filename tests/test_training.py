@@ -181,6 +181,15 @@ def test_early_stopping_looks_at_the_validation_split_only(tiny, run, digits):
     assert trained.metrics["test_accuracy"] == trained.curve[-1]["test_accuracy"]  # the last, not the best
 
 
+def test_an_accuracy_says_how_many_examples_it_is_a_mean_of_and_its_standard_error(tiny, run):
+    task = tiny()
+    metrics = loop.train(task, run(task)).metrics
+    right = np.zeros(360)
+    right[: round(360 * metrics["test_accuracy"])] = 1
+    assert metrics["examples"] == 360
+    assert metrics["standard_error"] == pytest.approx(right.std() / np.sqrt(360))
+
+
 def test_validation_test_and_halves_do_not_overlap(digits):
     arrays, _ = load_arrays(digits)
     rest, held = splits(1437, 117)

@@ -84,7 +84,9 @@ class Trained:
 
     network:   final weights and buffers
     rewound:   point -> (network, optimizer state) of each rewind point wanted
-    metrics:   final numbers; the family's METRIC among them, unless the run failed: it then counts at chance
+    metrics:   final numbers; the family's METRIC among them, unless the run failed: it then counts at chance;
+               where METRIC is a mean over test examples or games, `examples`, their number, and
+               `standard_error`, that of the mean
     curve:     one row per evaluation, `step` first
     seconds:   wall time trained, in all processes that took part
     status:    `ok`, `diverged` or `collapsed`, and the reason

@@ -108,7 +108,7 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
 
 def reports(task: Task) -> tuple[str, ...]:
     """Numbers of a run beside the metric, for figures."""
-    return ("training_reward", "games", "steps", "updates")
+    return ("training_reward", "games", "steps", "updates", "examples", "standard_error")
 
 
 def module(task: Task) -> "nn.Module":

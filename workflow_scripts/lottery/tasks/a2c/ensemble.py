@@ -214,7 +214,11 @@ class Ensemble:
         status, reason = agent.failure or ("ok", "")
         metrics: dict[str, Any] = {}
         if status == "ok":
-            metrics[METRIC] = float(np.mean(rewards[-self.task["reward_episodes"] :]))
+            last = rewards[-self.task["reward_episodes"] :]
+            metrics[METRIC] = float(np.mean(last))
+            if len(last) > 1:
+                error = float(np.std(last, ddof=1) / np.sqrt(len(last)))
+                metrics |= {"examples": len(last), "standard_error": error}
             metrics["training_reward"] = float(np.mean(rewards))
         metrics |= {"games": len(rewards), "steps": agent.steps, "updates": agent.updates}
         metrics |= {"game": self.game.played, "game_note": self.game.note}

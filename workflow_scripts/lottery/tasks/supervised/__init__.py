@@ -104,7 +104,7 @@ def outputs(task: Task) -> str:
 def reports(task: Task) -> tuple[str, ...]:
     """Numbers of a run beside the headline metric; early stopping needs a validation split."""
     early = ("step", "validation_loss", "test_accuracy", "train_accuracy") if task["validation"] else ()
-    said = ("test_loss", "train_loss", "train_accuracy", "steps")
+    said = ("test_loss", "train_loss", "train_accuracy", "steps", "examples", "standard_error")
     return (*said, *(f"early_stop_{name}" for name in early))
 
 

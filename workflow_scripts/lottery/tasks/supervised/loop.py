@@ -195,6 +195,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
         "test_loss": last["test_loss"],
         **training_set(task, state, data, share),
         "steps": state.step,
+        **sampling(last["test_accuracy"], data.size("test")),
         **early_stop(state.curve),
     }
     network = network.with_tensors(apply(run.mask or {}, network.tensors))
@@ -275,6 +276,11 @@ def training_set(task: Task, state: State, data: Examples, share: Share) -> Row:
         return {key: state.curve[-1][key] for key in ("train_loss", "train_accuracy")}
     loss, accuracy = evaluate_part(task, state.model, data, "train", share)
     return {"train_loss": loss, "train_accuracy": accuracy}
+
+
+def sampling(accuracy: float, examples: int) -> Row:
+    """Over how many examples an accuracy is a mean, and its standard error as one of a sample of them."""
+    return {"examples": examples, "standard_error": math.sqrt(accuracy * (1 - accuracy) / examples)}
 
 
 def early_stop(curve: list[Row]) -> Row:
