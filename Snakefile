@@ -22,6 +22,7 @@ include: "rules/prune.smk"
 include: "rules/tickets.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/claims.smk"
 
 
 rule all:
@@ -30,6 +31,7 @@ rule all:
         asked=ASKED,  # missing after a change of config: the tables are then made again, records or none
         tables=table_paths(),
         figures=figure_paths(),
+        claims=claim_paths(),
         weights=weight_paths(),
 
 
@@ -41,6 +43,7 @@ localrules:
     asked,
     tables,
     figure,
+    claims,
 
 
 ending = endings.Ending(workflow, logger)

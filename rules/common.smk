@@ -46,6 +46,7 @@ LADDERS = ladders(study.recipes)
 FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(dataset).SUFFIX]
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
+CLAIMS = {"claims": addresses.table(study.name, "claims"), "page": addresses.claims_page(study.name)}
 TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
 
 # addresses of runs, with their wildcards
@@ -171,6 +172,10 @@ def figure_paths():
 
 def table_paths():
     return list(TABLES.values())
+
+
+def claim_paths():
+    return list(CLAIMS.values()) if study.claims else []
 
 
 def weight_paths():

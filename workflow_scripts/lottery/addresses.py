@@ -99,6 +99,11 @@ def table(study: str, name: str) -> str:
     return f"{tables(study)}/{name}.csv"
 
 
+def claims_page(study: str) -> str:
+    """The claims of a study, graded, to read."""
+    return f"{tables(study)}/claims.html"
+
+
 def asked(study: str, digest: str) -> str:
     """What the tables of a study were made for: of another name where the study asks for something else."""
     return f"{tables(study)}/asked-{digest}.json"

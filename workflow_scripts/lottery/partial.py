@@ -5,6 +5,7 @@ from pathlib import Path
 
 from . import addresses
 from .belonging import strays
+from .claims import grade_claims
 from .figures import draw
 from .files import write_text
 from .study import Study
@@ -24,6 +25,13 @@ def write_partial(study: Study) -> str:
     if rows:
         tables = {name: str(folder / f"PARTIAL-{name}.csv") for name in TABLES}
         write_tables(asked, tables, rows)
+        if study.claims:
+            files = {
+                "claims": str(folder / "PARTIAL-claims.csv"),
+                "page": str(folder / "PARTIAL-claims.html"),
+            }
+            read = {name: tables[name] for name in ("runs", "layers")}
+            grade_claims(f"{study.name}, PARTIAL", study.claims, study.seeds, read, files)
         for name, figure in study.figures.items():
             title = f"PARTIAL, {there} of {len(found)} runs: {figure['title']}"
             files = {suffix: str(folder / f"PARTIAL-{name}.{suffix}") for suffix in ("svg", "png")}

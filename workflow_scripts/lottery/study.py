@@ -65,6 +65,7 @@ class Study:
     curves: dict[str, Curve]
     labels: dict[str, str]
     figures: dict[str, Entry]
+    claims: list[Entry]
     tasks: dict[str, Entry]
     recipes: dict[str, Entry]
     resources: dict[str, Entry]
@@ -241,6 +242,8 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         _architecture(tasks[name], where)
     for figure in entry["figures"]:
         _check_figure(figure, entry["levels"], curves, tasks, f"{where}: figure {figure['name']}")
+    known = {**curves, **dict.fromkeys(entry["gone"])}
+    claims = [_claim(claim, known, tasks, f"{where}: claim {claim['name']}") for claim in entry["claims"]]
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
@@ -248,6 +251,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         curves=curves,
         labels=labels,
         figures={figure["name"]: figure for figure in entry["figures"]},
+        claims=claims,
         tasks=tasks,
         recipes=recipes,
         resources=read_resources(folder / "resources.yaml", schemas / "resources.schema.yaml", tasks),
@@ -267,7 +271,7 @@ def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> E
     schema = read_yaml(folder / "schemas/study.schema.yaml")
     entry = validate(config, schema, where)
     entry["curves"] = _expanded(entry["curves"], schema["properties"]["curves"]["items"], where)
-    for kind in ("curves", "figures"):
+    for kind in ("curves", "figures", "claims"):
         repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
         if repeated:
             raise InputError(f"{where}: {kind}: the name '{repeated[0]}' is there twice")
@@ -276,12 +280,13 @@ def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> E
         if not path.exists():
             raise InputError(f"{where}: include: there is no {path}")
         included = _with_included(read_yaml(path), folder, tasks)
-        for kind in ("curves", "figures"):
+        for kind in ("curves", "figures", "claims"):
             known = {item["name"]: item for item in entry[kind]}
             for item in included[kind]:
                 if known.setdefault(item["name"], item) != item:
                     raise InputError(f"{where}: include: {name} has another {item['name']} in its {kind}")
             entry[kind] = list(known.values())
+        entry["gone"] = entry.get("gone", set()) | included["gone"]
     return _without(entry, tasks, where)
 
 
@@ -308,7 +313,8 @@ def _without(entry: Entry, tasks: Mapping[str, Entry], where: str) -> Entry:
     left = [curve for curve in entry["curves"] if needed(curve)]
     gone = {curve["name"] for curve in entry["curves"]} - {curve["name"] for curve in left}
     figures = [{**f, "curves": [name for name in f["curves"] if name not in gone]} for f in entry["figures"]]
-    return {**entry, "curves": left, "figures": [figure for figure in figures if figure["curves"]]}
+    figures = [figure for figure in figures if figure["curves"]]
+    return {**entry, "curves": left, "figures": figures, "gone": gone | entry.get("gone", set())}
 
 
 def _check_levels(levels: list[int], last: int, where: str) -> None:
@@ -347,6 +353,93 @@ def _check_figure(
         _check_matrix(drawn, figure["levels"], where)
     if "y" in figure and figure["y"][0] >= figure["y"][1]:
         raise InputError(f"{where}: y: found {figure['y']}, allowed: a lower end and an upper one")
+
+
+Known = Mapping[str, Curve | None]  # None: a curve that the study is without
+
+
+def _claim(claim: Entry, known: Known, tasks: Mapping[str, Entry], where: str) -> Entry:
+    """A claim with what it compares spelt out: the numbers on its left and on its right. A curve that the
+    study is without stays named: the claim is then graded as one that has no seeds."""
+    curve = lookup("curve", claim["curve"], known, where)
+    left = {"curve": claim["curve"], "value": claim["value"]}
+    right = _right(claim, curve, known, where)
+    for side in (left, right):
+        if (other := known.get(side.get("curve", ""))) is not None:
+            _check_claimed(side["value"], other, tasks, where)
+    if claim["expect"] == "equal" and not claim["margin"] > 0:
+        raise InputError(f"{where}: margin: equal needs one above 0, within which two numbers are equal")
+    against = [f"{right['value']} of" if right.get("value", left["value"]) != left["value"] else ""]
+    against += [f"{right['constant']:g}" if "constant" in right else right["curve"]]
+    against += [f"at level {right['level']}" if right.get("level") is not None else ""]
+    kept: Entry = {key: claim[key] for key in ("statement", "source", "margin", "falls_to") if key in claim}
+    return {
+        "claim": claim["name"],
+        **left,
+        **kept,
+        "against": " ".join(filter(None, against)),
+        "expect": _direction(claim, curve, tasks, where),
+        "levels": _claimed_levels(claim, curve, right, known, where),
+        "left": left,
+        "right": right,
+    }
+
+
+def _right(claim: Entry, curve: Curve | None, known: Known, where: str) -> Entry:
+    """What a claim's curve is held against."""
+    against: Any = claim.get("against", claim["curve"])
+    value = claim.get("against_value", claim["value"])
+    if isinstance(against, int | float):
+        return {"constant": against}
+    level = claim.get("against_level")
+    if against == "dense" and curve is not None:
+        whole = [c.name for c in known.values() if c and c.own and c.task == curve.task and not c.copy]
+        if not whole:
+            raise InputError(f"{where}: against: no curve has the dense network of {curve.task}, its level 0")
+        against, level = whole[0], 0
+    elif against == "dense":
+        against, level = claim["curve"], 0
+    other = lookup("curve", against, known, f"{where}: against")
+    if (against, value, level) == (claim["curve"], claim["value"], None):
+        raise InputError(f"{where}: needs against, against_value or against_level: what to compare with")
+    if other is not None and level is not None and level not in other.levels:
+        raise InputError(f"{where}: against_level: curve {against} has no level {level}")
+    return {"curve": against, "value": value, "level": level}
+
+
+def _direction(claim: Entry, curve: Curve | None, tasks: Mapping[str, Entry], where: str) -> str:
+    """higher, lower or equal; better and worse are what they mean for the metric."""
+    expect: str = claim["expect"]
+    if expect not in ("better", "worse") or curve is None:
+        return expect
+    task = tasks[curve.task]
+    if claim["value"] not in ("value", *runs.like_metric(task)):
+        allowed = f"allowed for {claim['value']}: higher, lower, equal"
+        raise InputError(f"{where}: expect: found {expect}, {allowed}")
+    lower = runs.family(task["family"]).LOWER_IS_BETTER
+    return "higher" if (expect == "better") != lower else "lower"
+
+
+def _claimed_levels(claim: Entry, curve: Curve | None, right: Entry, known: Known, where: str) -> list[int]:
+    """The levels of a claim: those it names, or all from 1 that both of its curves have."""
+    both = set(claim.get("levels", ())) if curve is None else set(curve.levels)
+    other = known.get(right.get("curve", ""))
+    if other is not None and right["level"] is None:
+        both &= set(other.levels)
+    levels: list[int] = claim.get("levels", sorted(both - {0}) or sorted(both))
+    if missing := sorted(set(levels) - both):
+        raise InputError(f"{where}: levels: found {missing[0]}, at which its curves have no runs to compare")
+    if not levels and curve is not None:
+        raise InputError(f"{where}: its curves have no level in common")
+    return levels
+
+
+def _check_claimed(value: str, curve: Curve, tasks: Mapping[str, Entry], where: str) -> None:
+    """A number that runs of a curve have; those of layers are known when there are masks."""
+    if value.startswith("layers."):
+        _check_masks([curve], "layers", max(curve.levels), f"{where}: value {value}")
+    else:
+        _check_value(value, curve, tasks[curve.task], f"{where}: value")
 
 
 def _check_value(value: str, curve: Curve, task: Entry, where: str) -> None:

@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 
 from . import addresses
 from .addresses import file
 from .belonging import refuse_strays
 from .files import write_text
+from .statistics import interval
 from .study import Curve
 from .tickets import RANDOM, WINNING
 
 FIRST = ["study", "curve", "target", "source", "recipe", "ticket", "seed", "level", "copy"]
 FIRST += ["kept", "prunable", "fraction_pruned", "fraction_pruned_of_all"]
 FIRST += ["metric", "value", "better", "chance", "status", "reason"]
-RESAMPLES = 10_000
 
 Row = dict[str, Any]
 
@@ -118,17 +117,6 @@ def _movement(row: Row) -> dict[str, float | None]:
         return {"moved_kept": np.nan, "moved_pruned": np.nan}
     moved = _read(row["run"], "pruning")["movement"]
     return {"moved_kept": moved["kept"], "moved_pruned": moved["pruned"]}
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean; NaN for fewer than two values."""
-    if len(values) < 2:
-        return (np.nan, np.nan)
-    if np.ptp(values) == 0:
-        return (float(values[0]), float(values[0]))
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=0)
-    low, high = found.confidence_interval
-    return float(low), float(high)
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
