@@ -78,3 +78,5 @@ onerror:
 onsuccess:
     ending.tell()
     print(f"Figures: {addresses.figure(study.name, '')}  Tables: {addresses.tables(study.name)}/")
+    if study.claims:
+        print(f"Claims, graded: {CLAIMS['page']}")

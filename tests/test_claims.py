@@ -1,18 +1,16 @@
 """Claims: graded as their rule says, from made-up runs; and every study's own, shown and contradicted."""
 
-import csv
-import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 import yaml
-from conftest import REPO
-from lottery.claims import grade, grade_claims, numbers
+from conftest import REPO, STUDY, TINY
+from lottery.claims import grade, numbers
 from lottery.errors import InputError
-from lottery.files import write_text
 from lottery.study import read_study
 
 SEEDS = (1, 2, 3)
@@ -106,11 +104,8 @@ def test_levels_are_corrected_for_their_number():
     rng = np.random.default_rng(3)
     levels = list(range(1, 13))
     runs = wide({(c, level): tuple(rng.normal(0.5, 0.01, 3)) for c in "ab" for level in levels})
-    runs.loc[("a", slice(None), 5), "value"] = runs.loc[("b", slice(None), 5), "value"].to_numpy() + [
-        0.02,
-        0.021,
-        0.026,
-    ]
+    close = runs.loc[("b", slice(None), 5), "value"].to_numpy()
+    runs.loc[("a", slice(None), 5), "value"] = close + np.array([0.02, 0.021, 0.026])
     _, *rows = grade({**CLAIM, "levels": levels}, SEEDS, runs)
     assert rows[4]["verdict"] == "not shown"
     assert grade({**CLAIM, "levels": [5]}, SEEDS, runs)[1]["verdict"] == "shown"
@@ -168,6 +163,94 @@ def test_layers_and_analyses_are_numbers_too():
     barrier = pd.DataFrame([{"curve": "a", "seed": 1, "level": 1, "task": "t", "error": 0.3}])
     found = numbers({"runs": runs, "layers": layers, "barrier": barrier}).loc["a", 1, 1]
     assert found[["gap", "layers.fc1", "barrier.error"]].tolist() == pytest.approx([0.4, 1.2, 0.3])
+
+
+def claim(**changes):
+    return {
+        "name": "better",
+        "statement": "<Better>",
+        "source": "A paper 2020",
+        "curve": "winning",
+        "expect": "better",
+    } | changes
+
+
+def test_a_claim_changed_in_the_config_is_graded_again_and_trains_nothing(workspace):
+    workspace.study["seeds"] = [1, 2, 3]
+    workspace.study["claims"] = [claim(against="random"), claim(name="half", against=0.5, levels=[2])]
+    workspace.write()
+    workspace.snakemake()
+    folder = workspace.path / "results/tables/tiny"
+    found = pd.read_csv(folder / "claims.csv")
+    assert found["claim"].tolist() == ["better"] * 3 + ["half"] * 2
+    assert found["of"].tolist() == ["whole", "level", "level", "whole", "level"]
+    assert set(found["verdict"]) <= {"shown", "not shown", "contrary", "mixed"} and set(found["n"]) == {3}
+    runs = pd.read_csv(folder / "runs.csv").set_index(["curve", "level"])["value"]
+    expected = runs.loc["winning", 1].mean() - runs.loc["random", 1].mean()
+    assert found["difference"][1] == pytest.approx(expected)
+    assert set(found["examples"]) == {360.0} and found["standard_error"].between(0.005, 0.03).all()
+    assert "&lt;Better&gt;" in (folder / "claims.html").read_text()
+    workspace.study["claims"][0]["expect"] = "worse"
+    assert workspace.planned() == {"claims": 1}
+    del workspace.study["claims"]
+    assert workspace.planned() == {}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"against": "randm"}, "against: curve 'randm' is unknown; did you mean 'random'?"),
+        ({"curve": "wining"}, "curve 'wining' is unknown; did you mean 'winning'?"),
+        ({}, "needs against, against_value or against_level: what to compare with"),
+        (
+            {"against": "random", "levels": [3]},
+            "levels: found 3, at which its curves have no runs to compare",
+        ),
+        (
+            {"against": "random", "levels": [0]},
+            "levels: found 0, at which its curves have no runs to compare",
+        ),
+        ({"against_level": 3}, "against_level: curve winning has no level 3"),
+        (
+            {"against": "random", "value": "stepps"},
+            "value: found 'stepps', allowed for curve winning: value, gap,",
+        ),
+        (
+            {"against": "random", "value": "steps"},
+            "expect: found better, allowed for steps: higher, lower, equal",
+        ),
+        (
+            {"against": "random", "expect": "equal"},
+            "margin: equal needs one above 0, within which two numbers are",
+        ),
+        (
+            {"against": "random", "expect": "much"},
+            "expect: found 'much', allowed: better, worse, higher, lower,",
+        ),
+        ({"against": "random", "falls_to": 1}, "falls_to: found 1"),
+        ({"curve": "random", "value": "layers.fc1.weight", "against": 1}, "has no masks of its own"),
+    ],
+)
+def test_a_claim_that_can_never_be_graded_is_refused_when_planned(tmp_path, changes, message):
+    folder = tmp_path / "config"
+    shutil.copytree(REPO / "config", folder)
+    (folder / "tasks/tiny.yaml").write_text(yaml.safe_dump({"tiny": TINY}))
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
+        read_study({**STUDY, "claims": [claim(**changes)]}, folder)
+    assert str(refused.value).startswith("study tiny: claim better: ") or "claims" in str(refused.value)
+
+
+def test_curves_that_a_study_is_without_stay_named_in_its_claims(tmp_path):
+    folder = tmp_path / "config"
+    shutil.copytree(REPO / "config", folder)
+    other = {**TINY, "dataset": "digits-b"}
+    (folder / "tasks/tiny.yaml").write_text(yaml.safe_dump({"tiny": TINY, "tiny-b": other}))
+    curves = [*STUDY["curves"], {"name": "b", "task": "tiny-b", "recipe": "imp"}]
+    study = read_study(
+        {**STUDY, "curves": curves, "claims": [claim(against="b")], "without": ["digits-b"]}, folder
+    )
+    rows = grade(study.claims[0], SEEDS, wide({("winning", 1): ABOVE, ("winning", 2): ABOVE}))
+    assert {row["verdict"] for row in rows} == {"too few seeds"} and rows[0]["note"] == "no run has 'curve b'"
 
 
 # the claims of every study
