@@ -1,9 +1,9 @@
 """What the pages quote: tables of a study kept beside them, and Markdown printed from those.
 
-    python docs/results/quote.py keep default            # results/tables/default/ -> docs/results/default/
-    python docs/results/quote.py claims default          # its claims, graded; more words: only these, or such as x-*
-    python docs/results/quote.py levels default winning-random        # one claim, level by level
-    python docs/results/quote.py fill                    # print every quotation of the pages anew, in its place
+    python docs/results/quote.py keep default    # copies results/tables/default/ to docs/results/default/
+    python docs/results/quote.py claims default  # its claims, graded; more words: only these, or such as x-*
+    python docs/results/quote.py levels default winning-random  # one claim, level by level
+    python docs/results/quote.py fill            # prints every quotation of the pages anew, in its place
 
 A quotation stands between `<!-- quote: claims default -->` and `<!-- end of quote -->`.
 """
