@@ -200,9 +200,9 @@ HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 14px/1.4 sans-serif; margin: 2em; max-width: 70em }}
 table {{ border-collapse: collapse; width: 100% }}
-td, th {{ border-bottom: 1px solid #ddd; padding: .3em .5em; text-align: right; vertical-align: top }}
+td, th {{ white-space: nowrap; border-bottom: 1px solid #ddd; padding: .3em .5em; text-align: right }}
 td:first-child, th:first-child {{ text-align: left }}
-summary {{ cursor: pointer }} .paper {{ color: #777 }} b {{ white-space: nowrap }}
+details {{ margin: .7em 0 }} summary {{ cursor: pointer }} .paper {{ color: #777 }}
 </style></head><body><h1>{title}</h1>
 <p>{rule}</p>
 """
@@ -224,18 +224,25 @@ def page(study: str, seeds: int, table: pd.DataFrame) -> str:
         colour = COLOURS[whole["verdict"]]
         note = f"<p>{html.escape(str(whole['note']))}</p>" if whole["note"] else ""
         parts.append(
-            f'<details open><summary><b style="color:{colour}">{whole["verdict"]}</b> '
-            f'{html.escape(whole["statement"])} <span class="paper">{html.escape(whole["source"])}</span>'
-            f"</summary><p>{_sentence(whole)}</p>{note}{_levels(rows)}</details>"
+            f'<details><summary><b style="color:{colour}">{whole["verdict"]}</b> '
+            f'{html.escape(whole["statement"])} <span class="paper">{html.escape(whole["source"])}; '
+            f"{_sentence(whole)}</span></summary>{note}{_levels(rows)}</details>"
         )
     return "\n".join([*parts, "</body></html>\n"])
 
 
 def _sentence(whole: pd.Series) -> str:
-    """What is compared with what, and what is expected."""
+    """What is compared with what, what is expected, and what came out."""
     value = "" if whole["value"] == "value" else f"{whole['value']} of "
-    margin = f", margin {whole['margin']:g}" if whole["margin"] else ""
-    return html.escape(f"{value}{whole['curve']} against {whole['against']}: {whole['expect']}{margin}")
+    margin = f" (margin {whole['margin']:g})" if whole["margin"] else ""
+    compared = f"{value}{whole['curve']} against {whole['against']}, expected {whole['expect']}{margin}"
+    found = f"{_number(whole['difference'], '+')} {_between(whole, '({})')}, n = {whole['n']}"
+    return html.escape(f"{compared}: {found}")
+
+
+def _between(row: pd.Series, form: str = "{}") -> str:
+    known = pd.notna(row["ci_low"])
+    return form.format(f"{row['ci_low']:+.3g} to {row['ci_high']:+.3g}") if known else ""
 
 
 def _levels(rows: pd.DataFrame) -> str:
@@ -244,12 +251,17 @@ def _levels(rows: pd.DataFrame) -> str:
     lines = ["".join(f"<th>{name}</th>" for name in names)]
     for _, row in rows.iterrows():
         left = "all levels" if row["of"] == WHOLE else f"{100 * row['remaining']:.3g} %"
-        known = pd.notna(row["ci_low"])
-        between = f"{row['ci_low']:+.3g} to {row['ci_high']:+.3g}" if known else ""
-        p = np.nanmin([row["p"], row["p_contrary"]]) if known else None
+        p = row[["p", "p_contrary"]].min()
         test = f"{row['examples']:,.0f} (± {row['standard_error']:.2g})" if pd.notna(row["examples"]) else ""
         cells = [left, _number(row["mean"]), _number(row["against_mean"]), _number(row["difference"], "+")]
-        cells += [between, _number(p), _number(row["detectable"]), str(row["n"]), str(row["failed"]), test]
+        cells += [
+            _between(row),
+            _number(p),
+            _number(row["detectable"]),
+            str(row["n"]),
+            str(row["failed"]),
+            test,
+        ]
         cells.append(f'<span style="color:{COLOURS[row["verdict"]]}">{row["verdict"]}</span>')
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))
     return "<table>" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

@@ -377,7 +377,7 @@ def _claim(claim: Entry, known: Known, tasks: Mapping[str, Entry], where: str) -
         "claim": claim["name"],
         **left,
         **kept,
-        "against": " ".join(filter(None, against)),
+        "against": "dense" if claim.get("against") == "dense" else " ".join(filter(None, against)),
         "expect": _direction(claim, curve, tasks, where),
         "levels": _claimed_levels(claim, curve, right, known, where),
         "left": left,
