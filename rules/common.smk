@@ -25,7 +25,7 @@ from lottery.study import (
     read_study,
     training_settings,
 )
-from lottery.tickets import CONTROLS, OUTPUTS, WINNING
+from lottery.tickets import DENSE_REWOUND, MASKED
 
 try:
     study = read_study({**config, **GIVEN}, CONFIG)
@@ -66,7 +66,7 @@ wildcard_constraints:
     task=one_of(study.tasks),
     source=one_of(study.tasks),
     recipe=one_of(study.recipes),
-    ticket=one_of((WINNING, *OUTPUTS, *CONTROLS)),
+    ticket=one_of((*MASKED, DENSE_REWOUND)),
     seed=r"\d+",
     level=r"\d\d",
     copy_=r"(/copy[1-9]\d*)?",

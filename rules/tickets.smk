@@ -1,5 +1,6 @@
 rule train_ticket:
-    """A ticket made from a lineage's mask, trained: carried to another task, or a control."""
+    """A ticket made from a lineage's mask, trained: carried to another task, or a control; or the dense network
+    rewound and trained on."""
     input:
         unpack(ticket_input),
     output:

@@ -43,6 +43,8 @@ def curves(levels):
         Curve("carried", "t", "s", "imp", "l", "winning", later),
         Curve("control", "t", "t", "imp", "l", "kept-fresh", later),
         Curve("random", "t", "t", "imp", "l", "random", later),
+        Curve("whole", "t", "s", "imp", "l", "dense-rewound", (0,)),
+        Curve("whole-on", "t", "t", "rewound", "l", "dense-rewound", (0,), copy=1),
     ]
 
 
@@ -109,11 +111,15 @@ def make(levels, seeds):
                     )
                     train(curve.run(seed, level), settings)
                     continue
-                more = of_ticket(curve.source, "imp", RECIPES["imp"])
-                settings = training_settings(TASKS["t"], seed, level, curve.ticket, **more)
-                mask = f"{addresses.lineage(curve.source, 'imp', seed, level)} mask"
-                start = f"{addresses.dense(curve.source, seed)} epoch1"
-                train(curve.run(seed, level), settings, start=start, mask=mask)
+                more = of_ticket(curve.source, curve.recipe, RECIPES[curve.recipe])
+                settings = training_settings(TASKS["t"], seed, level, curve.ticket, curve.copy, **more)
+                whole = addresses.dense(curve.source, seed)
+                made_from = {"start": f"{whole} epoch1"}
+                if level:
+                    made_from["mask"] = f"{addresses.lineage(curve.source, 'imp', seed, level)} mask"
+                if curve.recipe == "rewound":
+                    made_from["optimizer"] = f"{whole} optimizer"
+                train(curve.run(seed, level), settings, **made_from)
     return json.loads(json.dumps(asked))
 
 
@@ -141,7 +147,7 @@ def change(path, *keys, to="another"):
 
 def test_what_belongs_together_is_taken(asked):
     belonging.refuse_strays(asked, Path("stale.txt"))
-    assert len(belonging.strays(asked)) == 2 * (2 * (1 + 4 * 3) + (1 + 3) + 3 * 3)
+    assert len(belonging.strays(asked)) == 2 * (2 * (1 + 4 * 3) + (1 + 3) + 3 * 3 + 2)
     assert pruning_of(RECIPES["imp"]) and not Path("stale.txt").exists()
 
 
@@ -151,11 +157,13 @@ def test_every_run_of_a_changed_task_is_named_with_its_key(asked):
     assert said.startswith(
         "results/dense/t/seed1/metrics.json: settings.task.lr: found 0.1, the study asks for 0.2;"
     )
-    assert f"{2 * (1 + 4 * 3 + 4 + 3 * 3)} of the study's 78 runs" in said and said.endswith(
+    assert f"{2 * (1 + 4 * 3 + 4 + 3 * 3 + 2)} of the study's 82 runs" in said and said.endswith(
         "-R $(cat stale.txt)"
     )
     listed = Path("stale.txt").read_text().split()
-    assert len(listed) == 2 * (1 + 4 * 3 + 4 + 3 * 3) and not [path for path in listed if "/game/" in path]
+    assert len(listed) == 2 * (1 + 4 * 3 + 4 + 3 * 3 + 2) and not [
+        path for path in listed if "/game/" in path
+    ]
 
 
 LEVEL = "results/lineage/t/imp/seed1/level02"
@@ -179,6 +187,10 @@ LEVEL = "results/lineage/t/imp/seed1/level02"
         ("results/data/d.json", ["dataset", "of"], 'results/data/d.json: dataset.of: found "another"', None),
         ("results/dense/s/seed2/metrics.json", ["settings", "seed"], "settings.seed", None),  # a source's alone
         ("results/lineage/s/imp/seed2/level03/pruning.json", ["mask_sha256"], "results/ticket/t/s/imp/winning", None),
+        ("results/ticket/t/s/imp/dense-rewound/seed1/level00/metrics.json", ["made_from", "start"],
+         "level00/metrics.json: made_from.start: found another", "results/dense/s/seed1/metrics.json"),
+        ("results/ticket/t/t/rewound/dense-rewound/seed2/level00/copy1/metrics.json", ["made_from", "optimizer"],
+         "made_from.optimizer: found another", "results/dense/t/seed2/optimizer.json"),
         ("results/lineage/t/imp/seed1/level01/copy1/metrics.json", ["settings", "copy"], "settings.copy", None),
         ("results/lineage/t/on/seed1/level01/weights.json", ["weights_sha256"], "weights_sha256: found another",
          "results/lineage/t/on/seed1/level01/metrics.json"),

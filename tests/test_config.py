@@ -245,6 +245,19 @@ def test_a_control_of_a_recipe_that_has_no_ticket_is_refused(refused, rewind):
 
 
 @pytest.mark.parametrize(
+    ("more", "rewind", "said"),
+    [
+        ({}, {"weights": "init"}, "rewinds to init, from where dense-rewound is the dense run again"),
+        ({}, {"weights": "final"}, "rewind.weights final; tickets other than a lineage's own need"),
+        ({"source": "tiny-b"}, {"optimizer": "rewound"}, "tickets other than a lineage's own need fresh"),
+    ],
+)
+def test_the_dense_network_is_rewound_to_a_point_after_init(refused, more, rewind, said):
+    message = refused(curve(recipe="r", ticket="dense-rewound", **more), recipes={"r": {"rewind": rewind}})
+    assert said in message
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"LOWER_IS_BETTER": None}, "family half has no LOWER_IS_BETTER: runs.py says what a family is"),

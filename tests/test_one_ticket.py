@@ -41,7 +41,18 @@ def test_a_figure_plans_its_trainings(name):
 
 def test_every_row_of_the_paper_has_its_file():
     files = {path.stem for path in (REPO / "config/studies/one-ticket").glob("*.yaml")}
-    assert files == {*FIGURES, "all", "small-images"}
+    assert files == {*FIGURES, "all", "small-images", "controls"}
+
+
+def test_the_controls_are_counted_apart():
+    """Fresh output layers and the dense network rewound for each target, and figure 1a's layer-fresh."""
+    _, runs = planned("controls")
+    of_paper = planned("all")[1]
+    own = [run for run in runs if run not in of_paper]
+    assert len(runs) == SEEDS * (15 * (OWN + EVALUATED + 1) + LINEAGE - 1 + 2 * EVALUATED)
+    assert len(own) == SEEDS * (15 * (EVALUATED + 1) + EVALUATED)  # layer-fresh of the global mask is in fa1
+    rewound = [run for run in own if "/dense-rewound/" in run]
+    assert len(rewound) == 15 * SEEDS and all(run.endswith("/level00") for run in rewound)
 
 
 @pytest.mark.parametrize(("name", "counted"), [("all", 9480), ("small-images", 6048)])

@@ -392,3 +392,26 @@ def test_a_failed_or_missing_run_is_marked_where_it_is_drawn(made, kind):
     assert any(mark in text for mark in marks)
     summary = pd.read_csv(made["summary"]).set_index(["curve", "level"])
     assert summary.loc["winning", 1]["n"] == 2 and summary.loc["winning", 2]["failed"] == 1
+
+
+def test_the_dense_network_rewound_is_a_line_across_and_not_the_dense_run(tmp_path, monkeypatch):
+    """A figure's `dense` is the mean of dense runs alone; the control has its own line, and hollow points."""
+    monkeypatch.chdir(tmp_path)
+    rewound = Curve("rewound", "t", "t", "imp", "lad", "dense-rewound", (0,))
+    lines = {}
+    axhline = Axes.axhline
+    monkeypatch.setattr(
+        Axes,
+        "axhline",
+        lambda axes, y, **more: lines.update({more["label"]: y}) or axhline(axes, y, **more),
+    )
+    for curve, seed in product((CURVES[0], rewound), (1, 2, 3)):
+        for level in curve.levels:
+            value = {"winning": 0.9, "rewound": 0.95}[curve.name] + 0.01 * seed - 0.1 * level
+            write_run(curve, seed, level, value, "test_accuracy", "higher", 0.1)
+    text = drawn_svg("metric", ["winning", "rewound"], tables_of([CURVES[0], rewound]))
+    assert lines == pytest.approx({"dense": 0.92, "rewound": 0.97})
+    assert text.count(">rewound</text>") == 1 and "hollow" not in text
+    path = Path(rewound.run(2, 0)) / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
+    assert "hollow" in drawn_svg("metric", ["winning", "rewound"], tables_of([CURVES[0], rewound]))

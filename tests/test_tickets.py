@@ -131,6 +131,15 @@ def test_a_ticket_that_keeps_its_output_layer_is_the_winning_one_and_one_that_do
     assert set(mask) == {"fc1.weight"}
 
 
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_dense_network_rewound_is_whole_and_carried_as_tickets_are(carried):
+    target = network(5, classes=4)
+    mask, start = make("dense-rewound", {}, target, tickets.has_fresh_output("dense-rewound", carried))
+    assert not mask and start.tensors.keys() == REWOUND.tensors.keys()
+    for name, values in start.tensors.items():
+        assert same(values, (target if carried and name in target.output else REWOUND).tensors[name])
+
+
 def test_a_fresh_transfer_takes_nothing_but_the_mask_from_the_source():
     target = network(5, classes=4)
     mask, start = make("kept-fresh", {"fc1.weight": MASK["fc1.weight"]}, target, fresh_output=True)

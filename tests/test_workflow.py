@@ -8,6 +8,7 @@ import shutil
 import time
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import yaml
@@ -278,6 +279,49 @@ def test_a_copy_is_another_training_of_the_same_start(finished):
         step_0 = [(path / "curve.csv").read_text().splitlines()[1] for path in (first, second)]
         assert step_0[0] == step_0[1]  # the same weights
     assert finished.planned() == {}
+
+
+def test_the_dense_network_rewound_is_trained_on_as_a_ticket_without_a_mask(finished):
+    """Once a seed, whatever the levels; all of it rewound, it goes the dense run's way again."""
+    again = {"weights": "epoch1", "schedule": "epoch1", "optimizer": "rewound"}
+    (finished.path / "config/recipes/mine.yaml").write_text(yaml.safe_dump({"again": {"rewind": again}}))
+    said = {"task": "tiny", "ticket": "dense-rewound"}
+    finished.study["curves"] += [
+        {**said, "name": "rewound", "recipe": "imp"},
+        {**said, "name": "copied", "recipe": "imp", "copy": 1},
+        {**said, "name": "again", "recipe": "again"},
+        {**said, "name": "carried", "source": "tiny-b", "recipe": "imp"},
+    ]
+    names = [curve["name"] for curve in finished.study["curves"]]
+    learning = {"name": "learning", "kind": "learning", "curves": names, "levels": [0]}
+    finished.study["figures"] = [{"name": "main", "kind": "metric", "curves": names}, learning]
+    planned = finished.planned()
+    assert {rule: number for rule, number in planned.items() if rule.startswith("train_")} == {
+        "train_ticket": 8,
+        "train_dense": 2,  # of tiny-b
+    }
+    assert "prune" not in planned
+    finished.snakemake()
+    assert finished.planned() == {}
+
+    def read(run):
+        return json.loads((finished.path / f"results/{run}/metrics.json").read_text())
+
+    dense, tickets = read("dense/tiny/seed1"), "ticket/tiny/tiny/{}/dense-rewound/seed1/level00{}"
+    rewound, copied, same = (
+        read(tickets.format(*which)) for which in (("imp", ""), ("imp", "/copy1"), ("again", ""))
+    )
+    assert rewound["made_from"]["start"] == copied["made_from"]["start"] == dense["made"]["epoch1"]
+    assert len({json.dumps(run["metrics"]) for run in (dense, rewound, copied)}) == 3
+    counted = {"steps": 0, "early_stop_step": 0}  # from where a training starts
+    assert same["metrics"] | counted == dense["metrics"] | counted
+    carried = read("ticket/tiny/tiny-b/imp/dense-rewound/seed1/level00")
+    assert carried["made_from"]["start"] == read("dense/tiny-b/seed1")["made"]["epoch1"]
+    tables = finished.path / "results/tables/tiny"
+    rows = pd.read_csv(tables / "summary.csv").set_index("curve").loc[names[2:]]
+    assert (rows["level"] == 0).all() and (rows["n"] == 2).all() and rows["difference"].isna().all()
+    assert (rows["kept"] == rows["prunable"]).all() and (rows["fraction_pruned"] == 0).all()
+    assert (rows["prunable"] == 64 * 300 + 300 * 100 + 100 * 10).all()
 
 
 # --- what is made

@@ -1,9 +1,10 @@
 """The book of addresses: every path under `results/`, and what a level is made from.
 
 A run is named by what it is, never by the figure that wants it: the dense run by task and seed; a lineage's
-levels by task, recipe and seed; a ticket made from a lineage's mask also by what it is trained on; the random
-ticket by target, ladder and seed. An address takes plain values or, for a rule's pattern, wildcards such as
-`{task}`. `copy` is what follows the address of the first training: nothing, or `/copy1`.
+levels by task, recipe and seed; a ticket made from a lineage's mask, or of level 0 from the dense network
+rewound, also by what it is trained on; the random ticket by target, ladder and seed. An address takes plain
+values or, for a rule's pattern, wildcards such as `{task}`. `copy` is what follows the address of the first
+training: nothing, or `/copy1`.
 """
 
 from collections.abc import Mapping
@@ -232,5 +233,6 @@ def level_inputs(
 def ticket_inputs(
     source: str, recipe: str, entry: Mapping[str, Any], seed: int | str, level: int
 ) -> dict[str, str]:
-    """What a ticket of a lineage is made from, beside the data of its target."""
-    return start_inputs(source, seed, entry["rewind"]) | mask_inputs(source, recipe, seed, level)
+    """What a ticket of a lineage is made from, beside the data of its target; level 0 has no mask."""
+    found = start_inputs(source, seed, entry["rewind"])
+    return found | mask_inputs(source, recipe, seed, level) if level else found

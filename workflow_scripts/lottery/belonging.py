@@ -71,7 +71,7 @@ class _Files:
         self.mask, self.level = cache(self._mask), cache(self._level)
 
     def of(self, curve: Curve, seed: int, level: int) -> Strays:
-        if level == 0:
+        if curve.is_dense(level):
             return self.dense(curve.source, seed, curve.copy)
         if curve.own:
             return self.level(curve.task, curve.recipe, seed, level, curve.copy)
@@ -85,6 +85,9 @@ class _Files:
         if curve.ticket == RANDOM:
             return found
         start = addresses.rewound(curve.source, seed, more["rewind"]["weights"])
+        found += self._optimizer(run, curve.source, seed, more["rewind"])
+        if level == 0:
+            return self.dense(curve.source, seed, 0) + found + self._start(run, start)
         return found + self._ticket(run, start, curve.source, curve.recipe, seed, level)
 
     def _dense(self, task: str, seed: int, copy: int) -> Strays:
@@ -101,12 +104,7 @@ class _Files:
         settings = training_settings(self.asked["tasks"][task], seed, level, WINNING, copy, **more)
         start = addresses.origin(task, recipe, entry, seed, level).start
         found = self._training(run, settings) + self._ticket(run, start, task, recipe, seed, level)
-        if entry["rewind"]["optimizer"] == "rewound":
-            kept = file(addresses.dense(task, seed), "optimizer_record")
-            found += self._agree(
-                file(run, "metrics"), ("made_from", "optimizer"), kept, ("optimizer_sha256",)
-            )
-        return found
+        return found + self._optimizer(run, task, seed, entry["rewind"])
 
     def _mask(self, task: str, recipe: str, seed: int, level: int) -> Strays:
         entry = self.asked["recipes"][recipe]
@@ -142,6 +140,12 @@ class _Files:
         mask = file(addresses.lineage(source, recipe, seed, level), "pruning")
         found = self._agree(file(run, "metrics"), ("made_from", "mask"), mask, ("mask_sha256",))
         return self.mask(source, recipe, seed, level) + self._start(run, start) + found
+
+    def _optimizer(self, run: str, source: str, seed: int, rewind: Mapping[str, str]) -> Strays:
+        if rewind["optimizer"] != "rewound":
+            return ()
+        kept = file(addresses.dense(source, seed), "optimizer_record")
+        return self._agree(file(run, "metrics"), ("made_from", "optimizer"), kept, ("optimizer_sha256",))
 
     def _start(self, run: str, start: Place) -> Strays:
         record, keys = _record_of(start)

@@ -19,11 +19,12 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .addresses import file
 from .files import replacing
-from .tickets import RANDOM, WINNING
+from .tickets import DENSE_REWOUND, RANDOM, WINNING
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
-MARKERS = "osD^vP*"  # one fewer, so that more curves than colours still differ
+COLOURS += ["#882255"]
+MARKERS = "osD^vP*"  # of no common factor with the colours, so that more curves than colours still differ
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -105,6 +106,13 @@ class Plot:
         self.axes.plot(at, mean, **_look(number), label=label)
         self.axes.fill_between(at, mean - sd, mean + sd, color=_look(number)["color"], alpha=0.2, linewidth=0)
 
+    def across(self, table: pd.DataFrame, x: str, value: str, label: str, number: int) -> None:
+        """Mean over seeds of networks that are not pruned, as a line across the figure."""
+        groups = table.dropna(subset=[value]).groupby("level")
+        self.hollow(groups[x].mean(), groups[value].mean(), _short(groups, self.seeds), number)
+        for mean in groups[value].mean():
+            self.axes.axhline(mean, color=_look(number)["color"], linestyle="-.", label=label, zorder=1)
+
 
 def _short(groups: Any, seeds: int) -> pd.Series:
     """Which groups have fewer runs than there are seeds, or one that failed."""
@@ -182,16 +190,19 @@ def _legend(canvas: Figure, axes: Axes, notes: list[str]) -> None:
 
 
 def _metric(plot: Plot) -> None:
-    """A metric against the fraction of weights pruned, one line per curve, the dense run as reference."""
+    """A metric against the fraction of weights pruned, one line per curve, dense runs as lines across."""
     runs, value = plot.table("runs"), plot.spec["value"]
     if value == "gap" and "train_accuracy" in runs:
         runs = runs.assign(gap=runs["train_accuracy"] - runs["value"])
     if value not in runs or runs[value].isna().all():
         raise NothingToDraw(f"no run has a number for {_name(value)}; failed ones have none")
     x = plot.fraction_axis(runs)
+    rewound = runs["ticket"] == DENSE_REWOUND
     for name, (label, number) in plot.curves.items():
-        plot.by_level(runs[runs["curve"] == name], x, value, label, number)
-    dense = runs[runs["level"] == 0].groupby("target")[value].mean()
+        rows = runs["curve"] == name
+        draw_rows = plot.across if (rows & rewound).any() else plot.by_level
+        draw_rows(runs[rows], x, value, label, number)
+    dense = runs[(runs["level"] == 0) & ~rewound].groupby("target")[value].mean()
     for target, level in dense.items():
         label = "dense" if len(dense) == 1 else f"dense, {target}"
         plot.axes.axhline(level, color="grey", linestyle="--", linewidth=0.8, label=label, zorder=0)

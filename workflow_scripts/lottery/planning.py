@@ -44,7 +44,7 @@ def trainings(study: Study) -> dict[str, Planned]:
                     add(run, curve.source, _trained_before(study, curve, seed, level))
             if curve.copy or not curve.own:
                 for level in curve.levels:
-                    alone = curve.ticket == RANDOM or level == 0
+                    alone = curve.ticket == RANDOM or curve.is_dense(level)
                     before = None if alone else _trained_before(study, curve, seed, level)
                     add(curve.run(seed, level), curve.task, before)
     return found
@@ -58,7 +58,9 @@ def _lineage_levels(study: Study, curve: Curve) -> Iterable[int]:
 
 
 def _trained_before(study: Study, curve: Curve, seed: int, level: int) -> str:
-    """The training that a level's mask is pruned from."""
+    """The training that a level's mask is pruned from; of level 0, the dense one that is rewound."""
+    if level == 0:
+        return dense(curve.source, seed)
     return origin(curve.source, curve.recipe, study.recipes[curve.recipe], seed, level).trained
 
 

@@ -159,16 +159,20 @@ def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Pro
 
 
 def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
-    """A ticket made from a lineage's mask: carried to another task, or a control."""
+    """A ticket made from a lineage's mask: carried to another task, or a control; of level 0, the dense
+    network rewound and trained on."""
     task, seed, level = settings["task"], settings["seed"], settings["level"]
-    rewound, _ = weights.load(inputs["start"], _point(settings))
-    mask, header = masks.load(inputs["mask"])
-    made_from = _made_from(inputs, rewound, mask)
+    rewound, reached = weights.load(inputs["start"], _point(settings))
+    pruned, header = masks.load(inputs["mask"]) if level else (None, reached)
+    made_from = _made_from(inputs, rewound, pruned)
+    optimizer = _optimizer(settings, inputs, made_from)
     fresh = _drawn(task, seed_for(seed, "fresh", level))
     fresh_output = tickets.has_fresh_output(settings["ticket"], settings["source"] != task["name"])
     permutation = generator(seed, "permutation", level)
-    mask, start = tickets.ticket(settings["ticket"], mask, rewound, fresh, permutation, fresh_output)
-    trained = yield from _train(settings, inputs, outputs, process, start, mask, header=header)
+    found, start = tickets.ticket(settings["ticket"], pruned or {}, rewound, fresh, permutation, fresh_output)
+    mask = found if level else None
+    train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
+    trained = yield from train
     _record(settings, inputs, outputs, mask, trained, made_from)
 
 
@@ -207,6 +211,15 @@ def _made_from(inputs: Paths, start: Network | None = None, mask: Mask | None = 
     return found
 
 
+def _optimizer(settings: Settings, inputs: Paths, made_from: dict[str, str]) -> Arrays:
+    """The optimizer's state at the rewind point, where it is rewound too; `made_from` gets its checksum."""
+    if "optimizer" not in inputs:
+        return {}
+    arrays, _ = weights.load_arrays(inputs["optimizer"])
+    made_from["optimizer"] = checksum(arrays)
+    return weights.under(arrays, f"{_point(settings)}/")
+
+
 def _train_level(
     settings: Settings, inputs: Paths, outputs: Paths, process: Process
 ) -> Generator[tuple[Settings, Run], Trained, tuple[Mask, Trained, Settings]]:
@@ -214,11 +227,7 @@ def _train_level(
     mask, header = masks.load(inputs["mask"])
     made_from = _made_from(inputs, rewound, mask)
     start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
-    optimizer: Arrays = {}
-    if "optimizer" in inputs:
-        arrays, _ = weights.load_arrays(inputs["optimizer"])
-        made_from["optimizer"] = checksum(arrays)
-        optimizer = weights.under(arrays, f"{_point(settings)}/")
+    optimizer = _optimizer(settings, inputs, made_from)
     train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
     return mask, (yield from train), made_from
 

@@ -14,7 +14,7 @@ from .files import checksum
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
 from .sweeps import expand
-from .tickets import KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
+from .tickets import DENSE_REWOUND, KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
 NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "chance")  # of runs.csv
@@ -25,7 +25,8 @@ LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 class Curve:
     """Tickets of one kind over levels and seeds; `task` is the target, `source` made the masks.
 
-    levels: a lineage has all of the study's, the dense run as level 0; other tickets those evaluated
+    levels: a lineage has all of the study's, the dense run as level 0; the dense network rewound has 0 alone;
+            other tickets those evaluated
     copy:   which training of the same starts: 0, or another, which differs in data order and the like
     """
 
@@ -43,10 +44,14 @@ class Curve:
         """Whether the runs are the lineage's own levels."""
         return self.ticket == WINNING and self.source == self.task
 
+    def is_dense(self, level: int) -> bool:
+        """Whether the runs of a level are the source's dense ones."""
+        return level == 0 and self.ticket != DENSE_REWOUND
+
     def run(self, seed: int, level: int) -> str:
         """The directory of a run."""
         copy = copy_of(self.copy)
-        if level == 0:
+        if self.is_dense(level):
             return addresses.dense(self.source, seed, copy)
         if self.ticket == RANDOM:
             return addresses.random(self.task, self.ladder, seed, level, copy)
@@ -97,7 +102,7 @@ class Study:
         weights it is pruned from are gone: its mask and, where training goes on from them, those weights."""
         last: dict[tuple[str, str], int] = {}
         for curve in self.curves.values():
-            if curve.ticket != RANDOM and self.recipes[curve.recipe]["iterative"]:
+            if curve.ticket not in (RANDOM, DENSE_REWOUND) and self.recipes[curve.recipe]["iterative"]:
                 key = (curve.source, curve.recipe)
                 last[key] = max((last.get(key, 0), *curve.levels))
         found = []
@@ -230,6 +235,8 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         curve = Curve(**{"source": item["task"], **item}, ladder=ladder(recipe), levels=tuple(evaluate))
         if curve.own:
             curve = replace(curve, levels=tuple(range(entry["levels"] + 1)))
+        if curve.ticket == DENSE_REWOUND:
+            curve = replace(curve, levels=(0,))
         _check_curve(curve, tasks, recipe, f"{where}: curve {curve.name}")
         if not curve.levels:
             key = "evaluate" if entry["levels"] else "levels"
@@ -517,9 +524,15 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
 
 
 def _check_ticket(curve: Curve, rewind: Mapping[str, str], where: str) -> None:
+    if (curve.ticket, rewind["weights"]) == (DENSE_REWOUND, "init"):
+        raise InputError(
+            f"{where}: recipe {curve.recipe} rewinds to init, from where {DENSE_REWOUND} is the dense run "
+            "again; allowed: a rewind point after it (the dense run in other data order is a copy's level 0)"
+        )
+    whole = curve.ticket == DENSE_REWOUND and curve.source == curve.task  # the optimizer's state fits
     allowed = {"weights": "a rewind point", "optimizer": "fresh"}
     for key, refused in (("weights", "final"), ("optimizer", "rewound")):
-        if rewind[key] == refused:
+        if rewind[key] == refused and not (whole and key == "optimizer"):
             raise InputError(
                 f"{where}: recipe {curve.recipe} has rewind.{key} {refused}; tickets other than a lineage's "
                 f"own need {allowed[key]}"

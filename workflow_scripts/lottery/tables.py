@@ -95,11 +95,11 @@ def run_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _fill_dense(table: pd.DataFrame) -> None:
-    """Level 0 prunes nothing: its kept and prunable counts are those of its curve's ladder."""
+    """Level 0 prunes nothing: its kept and prunable counts are those of its target and ladder."""
     for column in ("kept", "prunable"):
         if column not in table:
             table[column] = np.nan
-    prunable = table.groupby("curve")["prunable"].transform("max")
+    prunable = table.groupby(["target", "ladder"])["prunable"].transform("max")
     for column in ("kept", "prunable"):
         table[column] = table[column].fillna(prunable).astype("Int64")
 

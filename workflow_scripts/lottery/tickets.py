@@ -2,7 +2,8 @@
 
 Winning: the lineage's mask on rewound weights. Controls: the mask kept, permuted within layers or
 permuted globally; the weights rewound, drawn afresh (Morcos et al. 2019, figure A1), or drawn afresh and
-rescaled to the fan-in that the mask leaves (a NeurIPS review of that paper asks for it).
+rescaled to the fan-in that the mask leaves (a NeurIPS review of that paper asks for it). The dense network,
+rewound and trained on, has all that a winning ticket has but for being pruned.
 """
 
 import numpy as np
@@ -18,7 +19,8 @@ RANDOM = "random"  # global-permuted x fresh: depends on the target, the kept co
 FRESH_OUTPUT, KEPT_OUTPUT = OUTPUTS = ("fresh-output", "kept-output")  # winning, but for the output layer
 PERMUTATIONS, WEIGHTS = ("kept", "layer", "global"), ("rewound", "fresh", "rescaled")
 CONTROLS = tuple(f"{p}-{w}" for p in PERMUTATIONS for w in WEIGHTS if (p, w) != ("kept", "rewound"))
-KINDS = (WINNING, RANDOM, *OUTPUTS, *CONTROLS)
+DENSE_REWOUND = "dense-rewound"  # nothing pruned x rewound: a winning ticket's training without its mask
+MASKED = (WINNING, *OUTPUTS, *CONTROLS)  # made from a lineage's mask
 
 
 def has_fresh_output(kind: str, transfer: bool) -> bool:
@@ -31,7 +33,8 @@ def has_fresh_output(kind: str, transfer: bool) -> bool:
 def ticket(
     kind: str, mask: Mask, rewound: Network, fresh: Network, rng: np.random.Generator, fresh_output: bool
 ) -> tuple[Mask, Network]:
-    """Mask and masked starting network of one ticket of `kind` made from a lineage's mask.
+    """Mask and masked starting network of one ticket of `kind` made from a lineage's mask, which for the
+    dense network is of no tensor.
 
     rewound: the source's network at the rewind point, buffers too; fresh: drawn for the target;
     rng: permutes the mask.
@@ -40,7 +43,9 @@ def ticket(
     InputError if the networks differ beyond the output layer."""
     if fresh_output:
         mask = {**mask, **_output_mask(mask, fresh, rng)}
-    permutation, weights = ("kept", "rewound") if kind in (WINNING, *OUTPUTS) else kind.split("-")
+    permutation, weights = ("kept", "rewound")
+    if kind in CONTROLS:
+        permutation, weights = kind.split("-")
     if permutation == "layer":
         mask = masks.permute_layers(mask, rng)
     elif permutation == "global":
