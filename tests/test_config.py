@@ -443,3 +443,17 @@ def test_recipes_of_one_ladder_share_their_random_tickets(recipes):
     assert ladder(recipes["imp-no-output"]) == "global-weight-no-output-p0.2"
     assert ladder(recipes["layerwise"]) == "layerwise-weight-p0.2-output-p0.1"
     assert ladder({**recipes["imp"], "rate": 0.5, "exclude": ["a.*"]}) == "global-weight-no-a.ANY-p0.5"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"exclude": ["fc9.*"]}, "'fc9.*' matches no tensor; the network has fc1.bias, fc1.weight"),
+        ({"exclude": ["fc*", "output.*"]}, "nothing is prunable; found tensors fc1.bias, fc1.weight"),
+        ({"roles": ["embedding"]}, "nothing is prunable; found tensors fc1.bias, fc1.weight"),
+        ({"scope": "layerwise", "rates": {"fc9.*": 0.1}}, "'fc9.*' matches no tensor"),
+    ],
+)
+def test_what_a_recipe_names_and_a_task_has_not_is_said_when_planned(refused, changes, message):
+    found = refused(curve(recipe="own"), recipes={"own": changes})
+    assert "recipe own on task tiny: " in found and message in found

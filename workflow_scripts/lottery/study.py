@@ -11,6 +11,7 @@ from .addresses import copy_of, file
 from .config import read_datasets, read_recipes, read_tasks
 from .errors import InputError
 from .files import checksum
+from .pruning import Pruning, prunable_tensors
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
 from .sweeps import expand
@@ -247,6 +248,8 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         curves[curve.name] = curve
     for name in sorted({task for curve in curves.values() for task in (curve.task, curve.source)}):
         _architecture(tasks[name], where)
+    for source, name in sorted({(curve.source, curve.recipe) for curve in curves.values()}):
+        _check_patterns(tasks[source], recipes[name], f"{where}: recipe {name} on task {source}")
     for figure in entry["figures"]:
         _check_figure(figure, entry["levels"], curves, tasks, f"{where}: figure {figure['name']}")
     known = {**curves, **dict.fromkeys(entry["gone"])}
@@ -554,6 +557,17 @@ def _check_transfer(curve: Curve, target: Entry, source: Entry, where: str) -> N
                 f"{where}: ticket {KEPT_OUTPUT}: the outputs of {curve.source} and {curve.task} do not mean "
                 f"the same: found {outputs[0]} and {outputs[1]}"
             )
+
+
+def _check_patterns(task: Entry, recipe: Entry, where: str) -> None:
+    """Raise InputError for tensors that a recipe names and a task's network has not, or if it leaves nothing
+    to prune. The network is drawn only where a recipe names some: that imports torch."""
+    if recipe["exclude"] or set(recipe["rates"]) - {"output"} or "weight" not in recipe["roles"]:
+        network = runs.family(task["family"]).initialise(task, 1)
+        try:
+            prunable_tensors(network, Pruning(**pruning_of(recipe)))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
 
 
 def _architecture(task: Mapping[str, Any], where: str) -> Any:
