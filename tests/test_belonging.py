@@ -158,7 +158,7 @@ def test_every_run_of_a_changed_task_is_named_with_its_key(asked):
         "results/dense/t/seed1/metrics.json: settings.task.lr: found 0.1, the study asks for 0.2;"
     )
     assert f"{2 * (1 + 4 * 3 + 4 + 3 * 3 + 2)} of the study's 82 runs" in said and said.endswith(
-        "-R $(cat stale.txt)"
+        "again: $(cat stale.txt)"
     )
     listed = Path("stale.txt").read_text().split()
     assert len(listed) == 2 * (1 + 4 * 3 + 4 + 3 * 3 + 2) and not [
