@@ -76,6 +76,25 @@ STUDIES = [
         "figure f: needs a curve of tiny's own tickets, for the gap to them",
     ),
     (
+        curve(ticket="dense-rewound")
+        | {"figures": [{"name": "f", "kind": "matrix", "curves": ["winning"], "levels": [1]}]},
+        "figure f: curve winning is dense-rewound, which is of level 0 alone",
+    ),
+    (
+        {
+            "figures": [
+                {
+                    "name": "f",
+                    "kind": "matrix",
+                    "curves": ["winning", "random"],
+                    "levels": [1],
+                    "labels": {"random": "winning"},
+                }
+            ]
+        },
+        "figure f: 2 curves on tiny have the label 'winning', allowed: one a cell",
+    ),
+    (
         {"figures": [{"name": "f", "kind": "learning", "curves": ["winning"]}]},
         "figure f: a figure of kind learning needs levels",
     ),

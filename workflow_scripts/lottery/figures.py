@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .addresses import file
 from .files import replacing
-from .tickets import DENSE_REWOUND, RANDOM, WINNING
+from .tickets import DENSE_REWOUND, WINNING
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lottery",
     "svg.fonttype": "none",
 }
+CLEAR = 3  # seeds from which an interval can say anything
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
     "test_accuracy": "test accuracy",
@@ -304,8 +305,9 @@ def _matrix(
 ) -> None:
     """What tickets of each source (rows) reach on each target (columns), a panel for each level.
 
-    The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0; the
-    colour is that gap, blue where it is better and red where it is worse. Random tickets have a row too.
+    The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0, of
+    CLEAR seeds or more; the colour is that gap, blue where it is better and red where it is worse. Random
+    tickets and other controls have rows too.
     """
     summary = pd.read_csv(inputs["summary"])
     summary = summary[summary["curve"].isin(list(curves))]
@@ -380,16 +382,9 @@ def _gaps(
         at = rows.index(row["row"]), columns.index(row["target"])
         value[at] = row["mean"]
         own = row["source"] == row["target"] and row["ticket"] == WINNING
-        if own:
-            gap[at] = 0.0
-            against = summary[(summary["target"] == row["target"]) & (summary["ticket"] == RANDOM)]
-            for name in against["row"]:
-                there = rows.index(name), at[1]
-                gap[there] = -row["difference"]
-                clear[there] = row["difference_ci_low"] > 0 or row["difference_ci_high"] < 0
-        elif row["ticket"] == WINNING:
-            gap[at] = row["own_difference"]
-            clear[at] = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
+        gap[at] = 0.0 if own else row["own_difference"]
+        excludes_0 = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
+        clear[at] = excludes_0 and row["own_difference_n"] >= CLEAR
     return gap, value, clear
 
 

@@ -247,7 +247,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     for name in sorted({task for curve in curves.values() for task in (curve.task, curve.source)}):
         _architecture(tasks[name], where)
     for figure in entry["figures"]:
-        _check_figure(figure, entry["levels"], curves, tasks, f"{where}: figure {figure['name']}")
+        _check_figure(figure, entry["levels"], curves, labels, tasks, f"{where}: figure {figure['name']}")
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
@@ -325,7 +325,12 @@ def _check_levels(levels: list[int], last: int, where: str) -> None:
 
 
 def _check_figure(
-    figure: Entry, last: int, curves: Mapping[str, Curve], tasks: Mapping[str, Entry], where: str
+    figure: Entry,
+    last: int,
+    curves: Mapping[str, Curve],
+    labels: Mapping[str, str],
+    tasks: Mapping[str, Entry],
+    where: str,
 ) -> None:
     """Raise InputError for a figure that can never be drawn, whatever the runs give."""
     for name in figure["curves"]:
@@ -351,7 +356,7 @@ def _check_figure(
             if not any(level in curve.levels for curve in drawn):
                 raise InputError(f"{where}: levels: found {level}, at which none of its curves has a run")
     if figure["kind"] == "matrix":
-        _check_matrix(drawn, figure["levels"], where)
+        _check_matrix(drawn, figure["levels"], {**labels, **figure["labels"]}, where)
     if "y" in figure and figure["y"][0] >= figure["y"][1]:
         raise InputError(f"{where}: y: found {figure['y']}, allowed: a lower end and an upper one")
 
@@ -389,17 +394,21 @@ def _check_masks(curves: list[Curve], kind: str, last: int, where: str) -> None:
         raise InputError(f"{where}: a figure of kind {kind} needs a level from 1, found levels 0")
 
 
-def _check_matrix(curves: list[Curve], levels: list[int], where: str) -> None:
+def _check_matrix(curves: list[Curve], levels: list[int], labels: Mapping[str, str], where: str) -> None:
     if 0 in levels:
         raise InputError(f"{where}: levels: found 0, at which no tickets are, allowed: levels from 1")
     own = {curve.task for curve in curves if curve.own}
     for curve in curves:
-        if curve.ticket not in (WINNING, RANDOM):
-            raise InputError(
-                f"{where}: curve {curve.name} has {curve.ticket} tickets, allowed: winning, random"
-            )
+        if curve.ticket == DENSE_REWOUND:
+            raise InputError(f"{where}: curve {curve.name} is {DENSE_REWOUND}, which is of level 0 alone")
         if curve.task not in own:
             raise InputError(f"{where}: needs a curve of {curve.task}'s own tickets, for the gap to them")
+    cells = Counter((labels[curve.name], curve.task) for curve in curves)
+    for (label, task), number in cells.items():
+        if number > 1:
+            raise InputError(
+                f"{where}: {number} curves on {task} have the label {label!r}, allowed: one a cell"
+            )
 
 
 def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where: str) -> None:

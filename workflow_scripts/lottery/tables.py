@@ -133,7 +133,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation, n and interval by curve and level, and by how much it is better than
-    the random ticket and, a ticket carried to another task, than that task's own winning ticket."""
+    the random ticket and than the target's own winning ticket, if it is not that itself."""
     random, own = references(runs, RANDOM), references(runs, WINNING)
     keys = ["study", "curve", "target", "source", "recipe", "ticket", "level", "copy"]
     found = []
@@ -141,7 +141,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
         values = group["value"].to_numpy(dtype=float)
         low, high = interval(values)
         said = group.iloc[0]
-        carried = said["source"] != said["target"] and said["ticket"] == WINNING
+        is_own = said["source"] == said["target"] and said["ticket"] == WINNING
         found.append(
             {
                 **dict(zip(keys, key, strict=True)),
@@ -153,7 +153,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "ci_high": high,
                 "failed": int((group["status"] != "ok").sum()),
                 **difference("difference", group, random if said["ticket"] != RANDOM else {}),
-                **difference("own_difference", group, own if carried else {}),
+                **difference("own_difference", group, own if not is_own else {}),
             }
         )
     return pd.DataFrame(found)
