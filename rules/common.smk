@@ -46,7 +46,7 @@ LADDERS = ladders(study.recipes)
 FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(dataset).SUFFIX]
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
-TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
+TABLES = {name: addresses.table(study.name, name) for name in study.tables}
 
 # addresses of runs, with their wildcards
 DENSE = addresses.dense("{task}", "{seed}", "{copy_}")

@@ -10,8 +10,6 @@ from .files import write_text
 from .study import Study
 from .tables import asked_rows, write_tables
 
-TABLES = ("runs", "summary", "transfer", "layers")
-
 
 def write_partial(study: Study) -> str:
     """Write what can be made, and what is missing for the whole; the line that says so."""
@@ -22,7 +20,7 @@ def write_partial(study: Study) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     rows = [row for row in asked_rows(asked) if not found[row["run"]]]
     if rows:
-        tables = {name: str(folder / f"PARTIAL-{name}.csv") for name in TABLES}
+        tables = {name: str(folder / f"PARTIAL-{name}.csv") for name in study.tables}
         write_tables(asked, tables, rows)
         for name, figure in study.figures.items():
             title = f"PARTIAL, {there} of {len(found)} runs: {figure['title']}"

@@ -15,6 +15,7 @@ from . import addresses
 from .addresses import file
 from .belonging import refuse_strays
 from .files import write_text
+from .over_tasks import task_table
 from .study import Curve
 from .tickets import RANDOM, WINNING
 
@@ -44,12 +45,14 @@ def write_tables(
     """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for,
     or of `rows` alone.
 
-    Only a study that has copies has a column of their numbers.
+    Only a study that has copies has a column of their numbers, and one with figures over tasks tasks.csv.
     """
     rows = list(asked_rows(asked)) if rows is None else rows
     runs = run_table(rows)
     summary = summary_table(runs)
     tables = {"runs": runs, "summary": summary, "transfer": transfer_table(summary)}
+    if "groups" in asked:
+        tables["tasks"] = task_table(asked["study"], runs, asked["groups"])
     unsaid = ["ladder"] if runs["copy"].any() else ["ladder", "copy"]
     for name, table in tables.items():
         write_csv(outputs[name], table.drop(columns=unsaid, errors="ignore"))
