@@ -413,6 +413,30 @@ def test_all_ticket_kinds_and_rewinds_end_in_a_table_and_a_report(finished):
     assert not [name for name in finished.planned_runs() if "/fine-tuning/seed1/level02" in name]
 
 
+def test_a_figure_over_tasks_has_its_table(finished):
+    """From the command a user types; without it there is no such table."""
+    tables = finished.path / "results/tables/tiny"
+    assert not (tables / "tasks.csv").exists()
+    for ticket in ("winning", "random"):
+        also = {"name": f"{ticket}-b", "label": ticket, "task": "tiny-b", "recipe": "imp", "ticket": ticket}
+        finished.study["curves"].append(also)
+    names = [curve["name"] for curve in finished.study["curves"]]
+    figures = [{"name": "over", "kind": "tasks", "curves": names}]
+    figures.append({"name": "scores", "kind": "profile", "curves": names, "levels": [1, 2]})
+    finished.study["figures"] = figures
+    finished.write()
+    finished.snakemake()
+    table = pd.read_csv(tables / "tasks.csv")
+    assert list(table["group"]) == ["winning"] * 3 + ["random"] * 2 and set(table["tasks"]) == {2}
+    assert table["improvement"].notna().tolist() == [False, True, True, False, False]
+    assert table["iqm"].between(0, 1.2).all() and table["ci_low"].isna().all()  # of two seeds
+    for name in ("over", "scores"):
+        assert (finished.path / f"results/figures/tiny/{name}.svg").exists()
+    assert finished.planned() == {}
+    finished.study["figures"] = figures[1:]
+    assert finished.planned() == {"tables": 1, "figure": 1}
+
+
 def test_movement_is_measured_from_where_a_training_began(finished):
     """Of weights rewound to a point and of weights that go on from those of the level before."""
     finished.study["curves"] = [{"name": "on", "task": "tiny", "recipe": "fine-tuning"}]
