@@ -339,7 +339,9 @@ def test_a_message_is_one_line_whatever_was_found(refused):
     assert refused({"study": "a\nb", "curves": [{"name": "x\ny"}]}).startswith("study a b: ")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000, "a: &a [*a]"]
+)
 def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
