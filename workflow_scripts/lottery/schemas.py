@@ -31,7 +31,7 @@ WORDS = {
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
 PATTERNS = {  # a schema's patterns, in words
-    "^[a-z0-9][a-z0-9._-]*$": "small letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,99}$": f"small {NAMES}",
     "^[][A-Za-z0-9._*?!-]{1,100}$": "letters, digits, '.', '_', '-', and * ? [ ] ! for what may vary",
     "^epoch[1-9][0-9]*$": "epochN with N from 1",
 }
