@@ -197,6 +197,9 @@ REFUSED = [
         "own_games:Liar-v0",
         "begins with an observation of shape (5,), its space: Box(-inf, inf, (3,), float32)",
     ),
+    ("own_games:Grows-v0", "goes on with an observation of shape (4,), its space: Box(-inf, inf, (3,)"),
+    ("own_games:Unpaid-v0", "Unpaid-v0 cannot be played here: TypeError: float() argument must be"),
+    ("own_games:Stops-v0", "Stops-v0 cannot be played here: RuntimeError: connection lost"),
 ]
 
 
