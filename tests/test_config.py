@@ -12,7 +12,7 @@ from lottery.config import absent, from_command_line, read_datasets, read_tasks
 from lottery.datasets import imagenet
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
-from lottery.study import Curve, ladder, read_study
+from lottery.study import Curve, ladder, ladders, read_study
 from lottery.tasks import supervised
 
 
@@ -128,6 +128,10 @@ IMPOSSIBLE = [
         "value: found 'status', allowed for curve winning: value, gap, test_loss",
     ),
     (figure("metric", "random", value="moved_kept"), "value: found 'moved_kept', allowed for curve random"),
+    (figure("difference", value="gap"), "f: value: found 'gap', which kind difference does not read"),
+    (figure("learning", levels=[1], y=[0, 1]), "f: y: found [0, 1], which kind learning does not read"),
+    (figure("layers", x="pruned"), "figure f: x: found 'pruned', which kind layers does not read"),
+    (figure("metric", levels=[1]), "figure f: levels: found [1], which kind metric does not read"),
     (figure("metric", y=[1, 0.8]), "figure f: y: found [1, 0.8], allowed: a lower end and an upper one"),
     ({"levels": 0, "figures": []}, "curve random: has no level, since levels has none from 1"),
     ({"evaluate": [], "figures": []}, "curve random: has no level, since evaluate has none from 1"),
@@ -348,7 +352,7 @@ def test_an_option_that_is_equal_and_another_type_is_refused(refused):
     assert "depth: found 18.0, allowed: 18, 34, 50, 101, 152" in message
 
 
-NAMES = ["a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
+NAMES = ["x" * 101, "a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
@@ -371,7 +375,9 @@ def test_a_message_is_one_line_whatever_was_found(refused):
     assert refused({"study": "a\nb", "curves": [{"name": "x\ny"}]}).startswith("study a b: ")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000, "a: &a [*a]"]
+)
 def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
@@ -546,3 +552,14 @@ def test_groups_over_tasks_are_compared_with_random_tickets_of_their_ladder(tmp_
     config["figures"][0]["kind"] = "metric"
     found = read_study(config, REPO / "config")
     assert "groups" not in found.asked() and "tasks" not in found.tables
+
+
+def test_a_ladder_of_many_rates_has_a_name_that_a_folder_can_have(recipes, tmp_path):
+    """VGG19's layers, each with a rate of its own: more characters than a file's name has."""
+    rates = {f"features.{layer}.weight": 0.2 for layer in range(0, 52, 3)}
+    whole = recipes["layerwise"] | {"rates": rates}
+    names = [ladder(whole), ladder(whole | {"rates": rates | {"features.51.weight": 0.3}})]
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert names[0] != names[1] and names[0].startswith("layerwise-weight-p0.2-features.0.weight-p0.2-f")
+    assert ladders({"a": whole})[names[0]]["rates"] == rates

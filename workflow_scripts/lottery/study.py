@@ -20,6 +20,15 @@ from .tickets import DENSE_REWOUND, KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
 NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "chance")  # of runs.csv
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
+LONGEST = 255  # characters in a file's name, as file systems have it
+UNREAD = {  # kind of figure -> keys that would change nothing in it
+    "metric": ("levels",),
+    "difference": ("value", "y", "levels"),
+    "layers": ("value", "x", "y", "levels"),
+    "learning": ("value", "x", "y"),
+    "movement": ("value", "y", "levels"),
+    "matrix": ("value", "x", "y"),
+}
 
 
 @dataclass(frozen=True)
@@ -208,13 +217,17 @@ def pruning_settings(
 def ladder(recipe: Mapping[str, Any]) -> str:
     """A readable name of how many weights each level keeps: `global-weight-p0.2`.
 
-    Recipes of one ladder share their random tickets.
+    Recipes of one ladder share their random tickets. Many rates or exclusions are cut off, and told apart by
+    a checksum.
     """
     parts = [recipe["scope"], "+".join(sorted(recipe["roles"]))]
     parts += [] if recipe["output"] else ["no-output"]
     parts += [f"no-{pattern}" for pattern in recipe["exclude"]]
     parts += [f"p{recipe['rate']}", *(f"{name}-p{rate}" for name, rate in recipe["rates"].items())]
-    return "-".join(parts).replace("*", "ANY").replace("/", "_")
+    name = "-".join(parts).replace("*", "ANY").replace("/", "_")
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 17]}-{checksum({}, _of_ladder(recipe))[:16]}"
 
 
 def pruning_of(recipe: Mapping[str, Any]) -> Entry:
@@ -224,7 +237,11 @@ def pruning_of(recipe: Mapping[str, Any]) -> Entry:
 
 def ladders(recipes: Mapping[str, Entry]) -> dict[str, Entry]:
     """Ladder name -> what decides its counts, for every recipe there is."""
-    return {ladder(recipe): {key: recipe[key] for key in LADDER_KEYS} for recipe in recipes.values()}
+    return {ladder(recipe): _of_ladder(recipe) for recipe in recipes.values()}
+
+
+def _of_ladder(recipe: Mapping[str, Any]) -> Entry:
+    return {key: recipe[key] for key in LADDER_KEYS}
 
 
 def thaw(frozen: Mapping[str, Any]) -> Study:
@@ -366,6 +383,11 @@ def _check_figure(
         lookup("curve", name, curves, where)
     for name in figure["labels"]:
         lookup("label of curve", name, dict.fromkeys(figure["curves"]), where)
+    for key in UNREAD.get(figure["kind"], ()):
+        if figure.get(key, "value") not in ("value", "remaining"):  # the defaults
+            raise InputError(
+                f"{where}: {key}: found {figure[key]!r}, which kind {figure['kind']} does not read"
+            )
     drawn = [curves[name] for name in figure["curves"]]
     if figure["kind"] in ("learning", "matrix", "profile"):
         if "levels" not in figure:
