@@ -7,7 +7,7 @@ rule prune:
     log:
         addresses.log(f"{LEVEL}/prune"),
     wildcard_constraints:
-        recipe=one_of(set(study.recipes) - set(SCORING)),
+        recipe=one_of([name for name in study.recipes if name not in SCORING]),
     priority: 1
     conda:
         "../envs/prune.yaml"
