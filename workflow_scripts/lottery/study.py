@@ -438,14 +438,14 @@ def _direction(claim: Entry, curve: Curve | None, tasks: Mapping[str, Entry], wh
 
 def _claimed_levels(claim: Entry, curve: Curve | None, right: Entry, known: Known, where: str) -> list[int]:
     """The levels of a claim: those it names, or all from 1 that both of its curves have."""
-    both = set(claim.get("levels", ())) if curve is None else set(curve.levels)
+    both = set(claim.get("levels", (1,)) if curve is None else curve.levels)
     other = known.get(right.get("curve", ""))
     if other is not None and right["level"] is None:
         both &= set(other.levels)
     levels: list[int] = claim.get("levels", sorted(both - {0}) or sorted(both))
     if missing := sorted(set(levels) - both):
         raise InputError(f"{where}: levels: found {missing[0]}, at which its curves have no runs to compare")
-    if not levels and curve is not None:
+    if not levels:
         raise InputError(f"{where}: its curves have no level in common")
     return levels
 
