@@ -50,7 +50,7 @@ FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(datas
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
 CLAIMS = {"claims": addresses.table(study.name, "claims"), "page": addresses.claims_page(study.name)}
-TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
+TABLES = {name: addresses.table(study.name, name) for name in study.tables}
 
 # addresses of runs, with their wildcards
 DENSE = addresses.dense("{task}", "{seed}", "{copy_}")

@@ -4,7 +4,7 @@ Read are the small JSON files alone: each tells its settings and the checksums o
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,8 +51,9 @@ def strays(asked: Mapping[str, Any]) -> dict[str, Strays]:
     }
 
 
-def refuse_strays(asked: Mapping[str, Any], listed: Path) -> None:
-    """Raise InputError unless all files are the study's; `listed` then names those to make again."""
+def refuse_strays(asked: Mapping[str, Any], listed: Path, anew: Callable[[str], str]) -> None:
+    """Raise InputError unless all files are the study's; `listed` then names those to make again, `anew` the
+    command that does."""
     listed.unlink(missing_ok=True)
     found = strays(asked)
     bad = sum(map(bool, found.values()))
@@ -66,7 +67,7 @@ def refuse_strays(asked: Mapping[str, Any], listed: Path) -> None:
         what = f"$(cat {listed})"
     raise InputError(
         f"{every[0].said}; {bad} of the study's {len(found)} runs are not as asked, or made from such; "
-        f"to make them again: snakemake --cores all -R {what}"
+        f"to make them again: {anew(what)}"
     )
 
 
