@@ -152,7 +152,20 @@ RECIPES = [
         "bad: rate: found '2e-1', allowed: a number above 0 and below 1 (YAML reads 1e-3",
     ),
     ({"scope": "local"}, "bad: scope: found 'local', allowed: global, layerwise"),
-    ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
+    ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude, snip"),
+    (
+        {"criterion": "snip", "rewind": {"weights": "init"}},
+        "bad: iterative: found true with criterion snip, which scores what a ticket starts from; allowed:",
+    ),
+    (
+        {"criterion": "snip", "iterative": False},
+        "bad: rewind.weights: found nothing with criterion snip, which scores what a ticket starts from; "
+        "allowed: init, or a rewind point",
+    ),
+    (
+        {"criterion": "snip", "iterative": False, "rewind": {"weights": "final"}},
+        "bad: rewind.weights: found final with criterion snip",
+    ),
     ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
     ({"roles": ["norm"]}, "bad: roles.0: found 'norm', allowed: weight, bias, embedding"),
     ({"exclude": ["*"]}, "bad: exclude: found '*', which leaves nothing to prune"),
@@ -259,6 +272,35 @@ def test_an_output_layer_is_carried_only_where_outputs_mean_the_same(refused):
     assert "the outputs of other and mnist do not mean the same: found" in refused(
         curve(**changes), tasks=tasks
     )
+
+
+SNIP = {"snip": {"criterion": "snip", "iterative": False, "rewind": {"weights": "init"}}}
+
+
+def test_a_family_that_has_no_such_scores_is_refused(refused, monkeypatch):
+    games = runs.family("a2c").SMALLEST
+    game = {**next(iter(games.values())), "rewind_points": ["epoch1"]}
+    message = refused(curve(task="game", recipe="snip"), tasks={"game": game}, recipes=SNIP)
+    assert "curve winning: recipe snip: task game: family a2c has no `scores`" in message
+    monkeypatch.setattr(supervised, "METHODS", ("grasp",))
+    message = refused(curve(recipe="snip", ticket="kept-fresh"), recipes=SNIP)
+    assert "task tiny: criterion: found snip, allowed for family supervised: grasp" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (figure("movement", "winning"), "figure f: curve winning"),
+        (figure("metric", "winning", value="moved_kept"), "figure f: curve winning"),
+        ({"claims": [{"value": "moved_pruned", "against": 0}]}, "claim c: curve winning"),
+        ({"claims": [{"against_value": "moved_pruned"}]}, "claim c: curve winning"),
+    ],
+)
+def test_how_far_weights_moved_before_a_mask_is_not_asked_where_none_did(refused, changes, what):
+    said = {"name": "c", "statement": "s", "source": "s", "curve": "winning", "expect": "higher"}
+    claims = [{**said, **claim} for claim in changes.get("claims", ())]
+    message = refused({**curve(recipe="snip"), "figures": [], **changes, "claims": claims}, recipes=SNIP)
+    assert f"{what}: recipe snip prunes before any weight has moved" in message
 
 
 @pytest.mark.parametrize("rewind", [{"weights": "final"}, {"optimizer": "rewound"}])

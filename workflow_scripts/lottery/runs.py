@@ -152,6 +152,7 @@ class Family(Protocol):
 
 # what a family may have beside that, for what comes after training
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
+METHODS = "METHODS"  # beside `scores`: the names of its methods
 # and for figures: reports(task) -> names of the numbers in `metrics` of a run that ends well, less METRIC
 REPORTS = "reports"
 LIKE_METRIC = "like_metric"
@@ -176,11 +177,21 @@ def optional(task: Task, name: str) -> Callable[..., Any]:
 
     module(task) -> torch.nn.Module
     evaluate(task, network, data, part) -> {name: number} on `train`, `validation` or `test`, nothing trained
-    scores(task, network, data, method) -> {tensor name: array of its shape}, for criteria that look at data
+    scores(task, network, data, method) -> {tensor name: array of its shape}, for criteria that look at data;
+        `process`, a Process, is given by keyword
     """
     found: Callable[..., Any] | None = getattr(family(task["family"]), name, None)
     if found is None:
         raise InputError(f"task {task['name']}: family {task['family']} has no `{name}`")
+    return found
+
+
+def scorer(task: Task, method: str) -> Callable[..., Any]:
+    """`scores` of the task's family. Raises InputError unless it has that method."""
+    found, known = optional(task, SCORES), getattr(family(task["family"]), METHODS, ())
+    if method not in known:
+        said = f"found {method}, allowed for family {task['family']}: {', '.join(known)}"
+        raise InputError(f"task {task['name']}: criterion: {said}")
     return found
 
 

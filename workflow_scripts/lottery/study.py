@@ -9,6 +9,7 @@ from typing import Any
 from . import RESULTS_VERSION, addresses, runs
 from .addresses import copy_of, file
 from .config import read_datasets, read_recipes, read_tasks
+from .criteria import SCORED
 from .errors import InputError
 from .files import checksum
 from .pruning import Pruning, prunable_tensors
@@ -214,6 +215,13 @@ def pruning_settings(
     }
 
 
+def scoring_settings(
+    task: Mapping[str, Any], recipe: str, entry: Mapping[str, Any], seed: int, level: int
+) -> dict[str, Any]:
+    """The same of a criterion that looks at data: the task decides too."""
+    return {**pruning_settings(task["name"], recipe, entry, seed, level), "task": dict(task)}
+
+
 def ladder(recipe: Mapping[str, Any]) -> str:
     """A readable name of how many weights each level keeps: `global-weight-p0.2`.
 
@@ -289,6 +297,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         _check_patterns(tasks[source], recipes[name], f"{where}: recipe {name} on task {source}")
     for figure in entry["figures"]:
         _check_figure(figure, entry["levels"], curves, labels, tasks, f"{where}: figure {figure['name']}")
+    _check_moved(entry, curves, recipes, where)
     known = {**curves, **dict.fromkeys(entry["gone"])}
     claims = [_claim(claim, known, tasks, f"{where}: claim {claim['name']}") for claim in entry["claims"]]
     return Study(
@@ -534,6 +543,26 @@ def _check_masks(curves: list[Curve], kind: str, last: int, where: str) -> None:
         raise InputError(f"{where}: a figure of kind {kind} needs a level from 1, found levels 0")
 
 
+def _check_moved(entry: Entry, curves: Mapping[str, Curve], recipes: Mapping[str, Entry], where: str) -> None:
+    """Raise InputError where it is asked how far weights had moved when a mask was made before any moved."""
+    asked = []
+    for figure in entry["figures"]:
+        value = figure["value"] if figure["kind"] == "metric" else figure["kind"]
+        asked += [(f"figure {figure['name']}", name, value) for name in figure["curves"]]
+    for claim in entry["claims"]:
+        left, right = claim["value"], claim.get("against_value", claim["value"])
+        sides = ((claim["curve"], left), (claim.get("against", claim["curve"]), right))
+        asked += [(f"claim {claim['name']}", name, value) for name, value in sides]
+    for what, name, value in asked:
+        curve = curves.get(name)
+        moved = value in ("movement", "moved_kept", "moved_pruned")
+        if moved and curve is not None and recipes[curve.recipe]["criterion"] in SCORED:
+            raise InputError(
+                f"{where}: {what}: curve {name}: recipe {curve.recipe} prunes before any weight has moved, "
+                f"allowed for {value}: recipes that prune what was trained"
+            )
+
+
 def _check_matrix(curves: list[Curve], levels: list[int], labels: Mapping[str, str], where: str) -> None:
     if 0 in levels:
         raise InputError(f"{where}: levels: found 0, at which no tickets are, allowed: levels from 1")
@@ -625,6 +654,11 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
             f"{where}: recipe {curve.recipe} rewinds to {rewind['weights']}; task {curve.source} keeps "
             f"{', '.join(kept)}: add it to the task's rewind_points"
         )
+    if recipe["criterion"] in SCORED and curve.ticket != RANDOM:
+        try:
+            runs.scorer(source, recipe["criterion"])
+        except InputError as error:
+            raise InputError(f"{where}: recipe {curve.recipe}: {error}") from None
     if rewind["schedule"] not in ("start", "end"):
         family = runs.family(target["family"])
         if family.steps(target, rewind["schedule"]) >= family.steps(target, target["length"]):

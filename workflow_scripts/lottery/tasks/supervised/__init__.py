@@ -50,6 +50,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 PRELOAD: tuple[str, ...] = ("lottery.tasks.supervised.loop", "torch._dynamo")  # optimizers import the latter
 LOWER_IS_BETTER = False
+METHODS = ("snip",)  # of `scores`
 
 
 def check(task: Task) -> None:
@@ -162,8 +163,9 @@ def scores(
 ) -> Mapping[str, np.ndarray]:
     """What a criterion that looks at data gives each weight; method: `snip`. Raises InputError for
     another."""
-    from .after import METHODS
+    from . import after
 
     if method not in METHODS:
         raise InputError(f"criterion: found '{method}', allowed for this family: {', '.join(METHODS)}")
-    return METHODS[method](task, network, data, process)
+    found: dict[str, np.ndarray] = getattr(after, method)(task, network, data, process)
+    return found
