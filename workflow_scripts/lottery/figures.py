@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .addresses import file
+from .analysis import analysis
 from .files import replacing
 from .tickets import DENSE_REWOUND, RANDOM, WINNING
 
@@ -36,6 +37,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lottery",
     "svg.fonttype": "none",
 }
+ANALYSED = "analysed"  # the table of the analysis that a figure is of
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
     "test_accuracy": "test accuracy",
@@ -76,7 +78,7 @@ class Plot:
             self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones count at chance")
 
     def table(self, name: str) -> pd.DataFrame:
-        """runs, summary or layers, of this figure's curves."""
+        """runs, summary, layers, or analysed, of this figure's curves."""
         table = pd.read_csv(self.inputs[name])
         if name != "layers":
             table["remaining"] = 100 * (1 - table["fraction_pruned"])
@@ -393,7 +395,23 @@ def _gaps(
     return gap, value, clear
 
 
+def _analysis(plot: Plot) -> None:
+    """A number of an analysis against the fraction of weights pruned, or a figure of the analysis's own."""
+    found, value = analysis(plot.spec["analysis"]), plot.spec["value"]
+    if plot.spec["draw"] in found.FIGURES:
+        found.FIGURES[plot.spec["draw"]](plot)
+        return
+    rows = plot.table(ANALYSED)
+    if rows[value].isna().all():
+        raise NothingToDraw(f"no job of {plot.spec['name']} has a number for {found.VALUES[value]}")
+    x = plot.fraction_axis(rows)
+    for name, (label, number) in plot.curves.items():
+        plot.by_level(rows[rows["curve"] == name], x, value, label, number)
+    plot.axes.set_ylabel(found.VALUES[value])
+
+
 KINDS = {
+    "analysis": _analysis,
     "metric": _metric,
     "difference": _difference,
     "layers": _layers,
