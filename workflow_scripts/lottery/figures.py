@@ -77,6 +77,9 @@ class Plot:
             self.axes.plot(x[short], y[short], **look)
             self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones count at chance")
 
+    def colour(self, number: int) -> str:
+        return COLOURS[number % len(COLOURS)]
+
     def table(self, name: str) -> pd.DataFrame:
         """runs, summary, layers, or analysed, of this figure's curves."""
         table = pd.read_csv(self.inputs[name])
