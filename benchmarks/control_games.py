@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "workflow_scripts"))
 warnings.filterwarnings("ignore")
 
 import gymnasium
+import kernels  # before numpy
 import torch
 from lottery.config import read_datasets, read_tasks
 from lottery.rewinding import Rewind
@@ -66,6 +67,7 @@ def main():
         config / "tasks",
         read_datasets(config / "datasets"),
     )
+    print(kernels.said() + "\n")
     print("| env-steps a CPU-second | stable-baselines3 | ours, one ticket | ours, three side by side |")
     print("|---|---:|---:|---:|")
     for name, (episodes, steps) in PLAYED.items():

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import kernels  # before numpy
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "workflow_scripts"))
@@ -104,6 +105,7 @@ def main() -> None:
     size = LAYERS * WIDTH**2
     exact = round(size * 0.8)
     base = statistics.median(r["seconds"] for r in results["lottery"])
+    print(kernels.said())
     print(f"{'way':28} {'seconds':>8} {'/ ours':>7} {'extra memory / float32 size':>28} {'kept - exact':>13}")
     for way, rounds in results.items():
         seconds = statistics.median(r["seconds"] for r in rounds)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kernels  # before numpy
 import numpy as np
 import torch
 from torch import nn
@@ -61,6 +62,7 @@ def loop(make: Callable, way: str) -> Callable[[], None]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    print(kernels.said())
     print(f"{'model':22} {'way':22} {'ms a step':>10} {'/ dense':>8}")
     for make in (lenet, convolutional):
         ways = {way: loop(make, way) for way in ("dense", "lottery", "torch.nn.utils.prune")}

@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import kernels  # before numpy, which torch imports
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "workflow_scripts"))
 
 MODELS = {
@@ -34,7 +36,7 @@ def main() -> None:
     import torch
 
     gpu = torch.cuda.is_available()
-    print(f"On {torch.cuda.get_device_name() if gpu else 'one core of the CPU'}.\n")
+    print(f"On {torch.cuda.get_device_name() if gpu else 'one core of the CPU'}. {kernels.said()}\n")
     # on the CPU compiling takes minutes and gains nothing
     ways = [*WAYS, "ours, bfloat16, compiled"] if gpu else WAYS
     print("| | " + " | ".join([*ways, *(f"{way} / usual" for way in ways[1:])]) + " |")

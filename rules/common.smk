@@ -51,7 +51,7 @@ ASKED = addresses.asked(study.name, study.digest())
 CLAIMS = {"claims": addresses.table(study.name, "claims"), "page": addresses.claims_page(study.name)}
 WANTED = study.asked()
 PIECES = {piece.address: piece for entry in study.analyses.values() for piece in pieces(WANTED, entry)}
-TABLES = {name: addresses.table(study.name, name) for name in ("runs", "summary", "transfer", "layers")}
+TABLES = {name: addresses.table(study.name, name) for name in study.tables}
 
 ANALYSED = {name: addresses.table(study.name, name) for name in study.analyses}
 

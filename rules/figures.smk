@@ -21,6 +21,6 @@ rule figure:
     params:
         figure=lambda w: study.figures[w.figure],
         curves=lambda w: study.legend(w.figure),
-        code=code_of("figures"),
+        code=code_of("figures", "over_tasks"),
     script:
         "../workflow_scripts/figure.py"

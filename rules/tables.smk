@@ -10,7 +10,8 @@ rule asked:
 
 
 rule tables:
-    """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer."""
+    """Tidy CSVs of a study: a row per run, per curve and level, per source, target and level, per layer,
+    and per group of tasks where a figure is over tasks."""
     input:
         runs=[file(run, "metrics") for run in study.runs(study.curves)],
         next_level=study.next_level(),
@@ -25,12 +26,13 @@ rule tables:
         ),
         transfer=TABLES["transfer"],
         layers=TABLES["layers"],
+        **{name: path for name, path in TABLES.items() if name == "tasks"},
     log:
         addresses.log(addresses.tables(study.name)),
     conda:
         "../envs/plot.yaml"
     params:
         asked=study.asked(),
-        code=code_of("tables", "belonging"),
+        code=code_of("tables", "belonging", "over_tasks"),
     script:
         "../workflow_scripts/tables.py"

@@ -131,7 +131,7 @@ def asked(tmp_path, monkeypatch):
 
 def refused(asked):
     with pytest.raises(InputError) as error:
-        belonging.refuse_strays(asked, Path("stale.txt"))
+        belonging.refuse_strays(belonging.strays(asked), Path("stale.txt"), "again: {}".format)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -146,7 +146,7 @@ def change(path, *keys, to="another"):
 
 
 def test_what_belongs_together_is_taken(asked):
-    belonging.refuse_strays(asked, Path("stale.txt"))
+    belonging.refuse_strays(belonging.strays(asked), Path("stale.txt"), "again: {}".format)
     assert len(belonging.strays(asked)) == 2 * (2 * (1 + 4 * 3) + (1 + 3) + 3 * 3 + 2)
     assert pruning_of(RECIPES["imp"]) and not Path("stale.txt").exists()
 
@@ -158,7 +158,7 @@ def test_every_run_of_a_changed_task_is_named_with_its_key(asked):
         "results/dense/t/seed1/metrics.json: settings.task.lr: found 0.1, the study asks for 0.2;"
     )
     assert f"{2 * (1 + 4 * 3 + 4 + 3 * 3 + 2)} of the study's 82 runs" in said and said.endswith(
-        "-R $(cat stale.txt)"
+        "again: $(cat stale.txt)"
     )
     listed = Path("stale.txt").read_text().split()
     assert len(listed) == 2 * (1 + 4 * 3 + 4 + 3 * 3 + 2) and not [

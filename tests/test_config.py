@@ -76,6 +76,25 @@ STUDIES = [
         "figure f: needs a curve of tiny's own tickets, for the gap to them",
     ),
     (
+        curve(ticket="dense-rewound")
+        | {"figures": [{"name": "f", "kind": "matrix", "curves": ["winning"], "levels": [1]}]},
+        "figure f: curve winning is dense-rewound, which is of level 0 alone",
+    ),
+    (
+        {
+            "figures": [
+                {
+                    "name": "f",
+                    "kind": "matrix",
+                    "curves": ["winning", "random"],
+                    "levels": [1],
+                    "labels": {"random": "winning"},
+                }
+            ]
+        },
+        "figure f: 2 curves on tiny have the label 'winning', allowed: one a cell",
+    ),
+    (
         {"figures": [{"name": "f", "kind": "learning", "curves": ["winning"]}]},
         "figure f: a figure of kind learning needs levels",
     ),
@@ -443,3 +462,87 @@ def test_recipes_of_one_ladder_share_their_random_tickets(recipes):
     assert ladder(recipes["imp-no-output"]) == "global-weight-no-output-p0.2"
     assert ladder(recipes["layerwise"]) == "layerwise-weight-p0.2-output-p0.1"
     assert ladder({**recipes["imp"], "rate": 0.5, "exclude": ["a.*"]}) == "global-weight-no-a.ANY-p0.5"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"exclude": ["fc9.*"]}, "'fc9.*' matches no tensor; the network has fc1.bias, fc1.weight"),
+        ({"exclude": ["fc*", "output.*"]}, "nothing is prunable; found tensors fc1.bias, fc1.weight"),
+        ({"roles": ["embedding"]}, "nothing is prunable; found tensors fc1.bias, fc1.weight"),
+        ({"scope": "layerwise", "rates": {"fc9.*": 0.1}}, "'fc9.*' matches no tensor"),
+    ],
+)
+def test_what_a_recipe_names_and_a_task_has_not_is_said_when_planned(refused, changes, message):
+    found = refused(curve(recipe="own"), recipes={"own": changes})
+    assert "recipe own on task tiny: " in found and message in found
+
+
+def over_tasks(figure=None, **changes):
+    """A study of two tasks with a figure over both; `changes`: of its curves, by name, None for none."""
+    curves = {
+        f"{t}-{k}": {"task": t, "recipe": "imp", "ticket": k} for t in ("tiny", "tiny-b") for k in KINDS
+    }
+    curves = {name: curve | {"label": curve["ticket"]} for name, curve in curves.items()}
+    curves |= {name.replace("_", "-"): change for name, change in changes.items()}
+    entry = {"name": "f", "kind": "tasks", "curves": [n for n, c in curves.items() if c]} | (figure or {})
+    return {"curves": [{"name": n, **c} for n, c in curves.items() if c], "figures": [entry]}
+
+
+KINDS = ("winning", "random")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"curves": ["tiny-winning", "tiny-b-random", "tiny-random"]},
+            "group 'winning': found curves on tiny alone",
+        ),
+        (
+            {"labels": {"tiny-random": "winning"}},
+            "group 'winning': found 2 curves on tiny, allowed: one on each",
+        ),
+        ({"kind": "profile"}, "a figure of kind profile needs levels"),
+        ({"reference": "rndom"}, "reference: label 'rndom' is unknown; did you mean 'random'?"),
+    ],
+)
+def test_a_figure_over_tasks_that_says_nothing_is_refused(refused, changes, said):
+    assert said in refused(over_tasks(changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"tiny_winning": None, "tiny_b_winning": None},
+            "needs a curve of tiny's own tickets, whose dense runs",
+        ),
+        (
+            {"tiny_random": {"task": "tiny", "recipe": "no-output", "ticket": "random", "label": "random"}},
+            "group 'random': its recipes keep different numbers of weights at a level",
+        ),
+        (
+            {"tiny_c_random": {"task": "tiny-c", "recipe": "imp", "ticket": "random", "label": "random"}},
+            "group 'random': found tasks tiny, tiny-b, tiny-c, allowed: those of group 'winning', tiny, tiny",
+        ),
+    ],
+)
+def test_groups_that_cannot_be_compared_are_refused(refused, changes, said):
+    tasks = {"tiny-c": TINY | {"dataset": "digits-a"}}
+    assert said in refused(over_tasks(**changes), tasks=tasks)
+
+
+def test_groups_over_tasks_are_compared_with_random_tickets_of_their_ladder(tmp_path):
+    """And the study has their table; one without such a figure has none."""
+    config = STUDY | {"study": "x", "levels": 2} | over_tasks()
+    for curve in config["curves"]:
+        curve["task"] = curve["task"].replace("tiny", "digits-lenet").replace("-lenet-b", "-b-lenet")
+    found = read_study(copy.deepcopy(config), REPO / "config")
+    own, random = found.groups()
+    assert own["curves"] == ["tiny-winning", "tiny-b-winning"] and own["levels"] == [0, 1, 2]
+    assert own["reference"] == "random" and own["against"] == ["tiny-random", "tiny-b-random"]
+    assert random["reference"] == "" and random["levels"] == [1, 2] and found.tables[-1] == "tasks"
+    config["figures"][0]["kind"] = "metric"
+    found = read_study(config, REPO / "config")
+    assert "groups" not in found.asked() and "tasks" not in found.tables

@@ -37,10 +37,10 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
     undisturbed = contents(workspace.path / "results/dense")
     shutil.rmtree(workspace.path / "results/dense")
 
-    rng, run, resumed = random.Random(0), None, 0
+    rng, run, resumed, kills = random.Random(0), None, 0, 0
     environment = {**os.environ, "LOTTERY_CHECKPOINT_MINUTES": "0.002"}
     command = workspace.command("--nolock", "--retries", "10", "--", target)
-    for _ in range(10):
+    while kills < 10:
         if run is None or run.poll() is not None:
             run = subprocess.Popen(command, cwd=workspace.path, env=environment, stderr=subprocess.DEVNULL)
             snakemake = psutil.Process(run.pid)
@@ -50,7 +50,11 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
         scripts, forked = training_processes(snakemake)
         time.sleep(rng.uniform(0, 0.4))
         victim = rng.choice([*scripts, *forked, snakemake])
-        victim.kill()
+        try:
+            victim.kill()
+        except psutil.NoSuchProcess:  # it has ended by itself, importing torch forks for a moment too
+            continue
+        kills += 1
         psutil.wait_procs([victim, *scripts, *forked], timeout=300)
         resumed += (workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors").exists()
         assert not (workspace.path / target).exists()

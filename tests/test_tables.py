@@ -268,6 +268,19 @@ def test_the_gaps_of_a_matrix_are_clear_where_the_interval_excludes_0(both):
     assert value[:, 0] == pytest.approx([3.1, 3.4, 5.2])
 
 
+def test_each_row_of_a_matrix_has_its_own_difference_and_is_bold_from_three_seeds(copied):
+    """Two rows of random tickets are as far from the own tickets as each of them is."""
+    names = ["own", "random", "random-1", "carried-1"]
+    summary = pd.read_csv(copied["summary"])
+    summary = summary[(summary["level"] == 1) & summary["curve"].isin(names)].assign(row=lambda t: t["curve"])
+    gap, value, clear = figures._gaps(summary, names, ["t"])
+    assert gap[:, 0] == pytest.approx([0, 0.5 - 0.9, 0.3 - 0.8, 0.75 - 0.8])
+    assert value[:, 0] == pytest.approx([0.92, 0.52, 0.32, 0.77])
+    assert clear[:, 0].tolist() == [False, True, True, True]
+    _, _, clear = figures._gaps(summary.assign(own_difference_n=2), names, ["t"])
+    assert not clear.any()
+
+
 def test_the_colours_of_a_matrix_without_gaps_have_a_range():
     metrics = pd.Series(["test_log_perplexity"])
     assert figures._limit(metrics, np.array([[0.0, np.nan], [0.0, 0.0]])) > 0

@@ -5,6 +5,8 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -411,6 +413,30 @@ def test_all_ticket_kinds_and_rewinds_end_in_a_table_and_a_report(finished):
     assert not [name for name in finished.planned_runs() if "/fine-tuning/seed1/level02" in name]
 
 
+def test_a_figure_over_tasks_has_its_table(finished):
+    """From the command a user types; without it there is no such table."""
+    tables = finished.path / "results/tables/tiny"
+    assert not (tables / "tasks.csv").exists()
+    for ticket in ("winning", "random"):
+        also = {"name": f"{ticket}-b", "label": ticket, "task": "tiny-b", "recipe": "imp", "ticket": ticket}
+        finished.study["curves"].append(also)
+    names = [curve["name"] for curve in finished.study["curves"]]
+    figures = [{"name": "over", "kind": "tasks", "curves": names}]
+    figures.append({"name": "scores", "kind": "profile", "curves": names, "levels": [1, 2]})
+    finished.study["figures"] = figures
+    finished.write()
+    finished.snakemake()
+    table = pd.read_csv(tables / "tasks.csv")
+    assert list(table["group"]) == ["winning"] * 3 + ["random"] * 2 and set(table["tasks"]) == {2}
+    assert table["improvement"].notna().tolist() == [False, True, True, False, False]
+    assert table["iqm"].between(0, 1.2).all() and table["ci_low"].isna().all()  # of two seeds
+    for name in ("over", "scores"):
+        assert (finished.path / f"results/figures/tiny/{name}.svg").exists()
+    assert finished.planned() == {}
+    finished.study["figures"] = figures[1:]
+    assert finished.planned() == {"tables": 1, "figure": 1}
+
+
 def test_movement_is_measured_from_where_a_training_began(finished):
     """Of weights rewound to a point and of weights that go on from those of the level before."""
     finished.study["curves"] = [{"name": "on", "task": "tiny", "recipe": "fine-tuning"}]
@@ -627,7 +653,8 @@ def test_a_folder_without_records_is_refused_and_made_again_by_the_command_it_na
     finished.study |= {"seeds": [1], "levels": 1}
     finished.tasks["tiny"]["optimizer"] = {"name": "adam", "lr": 1.0e-4}
     finished.write()
-    assert finished.snakemake(check=False).returncode == 1
+    given = ("--configfile", "config/config.yaml")
+    assert finished.snakemake(*given, check=False).returncode == 1
     said = (finished.path / "results/logs/tables/tiny.log").read_text()
     assert said.startswith(
         "error: results/dense/tiny/seed1/metrics.json: settings.task.optimizer.lr: found 0.0012, the study "
@@ -636,7 +663,15 @@ def test_a_folder_without_records_is_refused_and_made_again_by_the_command_it_na
     )
     assert said.count("\n") == 1
     stale = finished.path / "results/tables/tiny/stale.txt"
-    finished.snakemake("-R", *stale.read_text().split())
+    command = (
+        said.rstrip()
+        .partition("to make them again: ")[2]
+        .replace("snakemake", f"{sys.executable} -m snakemake", 1)
+    )
+    assert " --configfile " in command
+    subprocess.run(
+        command, shell=True, executable="/bin/bash", cwd=finished.path, check=True, capture_output=True
+    )
     assert {task["optimizer"]["lr"] for task in settings_of(finished).values()} == {1.0e-4}
     assert not stale.exists() and finished.planned() == {}
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from . import addresses
 from .belonging import refuse_strays, strays_of_analysis
+from .endings import anew
 from .pieces import Piece, pieces
 from .tables import write_csv
 
@@ -22,7 +23,7 @@ def make_table(asked: Mapping[str, Any], entry: Mapping[str, Any], runs: str, ou
     Raises InputError for a job that has looked at other files than the study's runs have now."""
     found = strays_of_analysis(asked, entry)
     listed = Path(addresses.stale(asked["study"], entry["name"]))
-    refuse_strays(found, listed, f"jobs of analysis {entry['name']}")
+    refuse_strays(found, listed, anew, f"jobs of analysis {entry['name']}")
     write_table(asked["study"], pieces(asked, entry), runs, output)
 
 

@@ -4,7 +4,7 @@ Read are the small JSON files alone: each tells its settings and the checksums o
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,8 +52,11 @@ def strays_of_analysis(asked: Mapping[str, Any], entry: Mapping[str, Any]) -> di
     return {piece.address: files.piece(piece) for piece in pieces(asked, entry)}
 
 
-def refuse_strays(found: Mapping[str, Strays], listed: Path, what: str = "runs") -> None:
-    """Raise InputError unless all files are the study's; `listed` then names those to make again."""
+def refuse_strays(
+    found: Mapping[str, Strays], listed: Path, anew: Callable[[str], str], what: str = "runs"
+) -> None:
+    """Raise InputError unless all files are the study's; `listed` then names those to make again, `anew` the
+    command that does."""
     listed.unlink(missing_ok=True)
     bad = sum(map(bool, found.values()))
     every = list(dict.fromkeys(stray for several in found.values() for stray in several))
@@ -66,7 +69,7 @@ def refuse_strays(found: Mapping[str, Strays], listed: Path, what: str = "runs")
         named = f"$(cat {listed})"
     raise InputError(
         f"{every[0].said}; {bad} of the study's {len(found)} {what} are not as asked, or made from such; "
-        f"to make them again: snakemake --cores all -R {named}"
+        f"to make them again: {anew(named)}"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 SHOWN = 10  # runs that are named where many have not learned
 AGAIN = "LOTTERY_AGAIN"  # the command that goes on, where it is not Snakemake's own
+STUDY = "LOTTERY_STUDY"  # the files of the study, as Snakemake was given them, for jobs that name a command
 
 
 def why(logs: Iterable[str]) -> str:
@@ -32,6 +33,11 @@ def why(logs: Iterable[str]) -> str:
 
 def again() -> str:
     return os.environ.get(AGAIN) or shlex.join(["snakemake", *sys.argv[1:]])
+
+
+def anew(files: str) -> str:
+    """The command that makes some files of this study again."""
+    return " ".join(filter(None, ["snakemake --cores all", os.environ.get(STUDY), f"-R {files}"]))
 
 
 def unlearned(metrics: Iterable[str]) -> list[str]:
@@ -57,6 +63,8 @@ class Ending(logging.Filter):
         self.failures: dict[int, str] = {}
 
     def watch(self) -> None:
+        files = [str(path) for path in self.workflow.overwrite_configfiles or ()]
+        os.environ[STUDY] = shlex.join(["--configfile", *files]) if files else ""
         self.logger.addFilter(self)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._interrupt)

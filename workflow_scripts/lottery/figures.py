@@ -1,6 +1,6 @@
 """Figures of a study, drawn from its tables; SVG and PNG, legible at the width of a column."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
 from textwrap import fill
@@ -17,10 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
+from . import over_tasks
 from .addresses import file
 from .analysis import analysis
 from .files import replacing
-from .tickets import DENSE_REWOUND, RANDOM, WINNING
+from .tickets import DENSE_REWOUND, WINNING
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
@@ -38,6 +39,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 ANALYSED = "analysed"  # the table of the analysis that a figure is of
+CLEAR = 3  # seeds from which an interval can say anything
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
     "test_accuracy": "test accuracy",
@@ -148,8 +150,7 @@ def draw(
     outputs: Mapping[str, str],
 ) -> None:
     """Draw one figure of the kind it names, from the study's tables."""
-    if len({number % len(COLOURS) for _, number in curves.values()}) < len(curves):
-        curves = {name: (label, place) for place, (name, (label, _)) in enumerate(curves.items())}
+    curves = _coloured(curves, by_label=figure["kind"] in OVER_TASKS)
     with plt.rc_context(STYLE):
         canvas = plt.figure(figsize=(3.5, 2.9), layout="constrained")
         try:
@@ -158,7 +159,7 @@ def draw(
             else:
                 axes = canvas.subplots()
                 plot = Plot(axes, figure, curves, inputs)
-                KINDS[figure["kind"]](plot)
+                (KINDS | OVER_TASKS)[figure["kind"]](plot)
                 axes.set_title(fill(figure["title"], 50))
                 _legend(canvas, axes, sorted(plot.notes))
         except NothingToDraw as reason:
@@ -168,6 +169,17 @@ def draw(
                 metadata = {"Date": None} if suffix == "svg" else {}
                 canvas.savefig(part, format=suffix, dpi=300, metadata=metadata)
         plt.close(canvas)
+
+
+def _coloured(curves: Mapping[str, tuple[str, int]], by_label: bool) -> dict[str, tuple[str, int]]:
+    """The curves with numbers whose colours differ: the study's, or else places. Of curves that are drawn as
+    one, by their label, the first counts."""
+    lines: dict[str, int] = {}
+    for name, (label, number) in curves.items():
+        lines.setdefault(label if by_label else name, number)
+    if len({number % len(COLOURS) for number in lines.values()}) < len(lines):
+        lines = {line: place for place, line in enumerate(lines)}
+    return {name: (label, lines[label if by_label else name]) for name, (label, _) in curves.items()}
 
 
 def _words(canvas: Figure, title: str, text: str) -> None:
@@ -309,8 +321,9 @@ def _matrix(
 ) -> None:
     """What tickets of each source (rows) reach on each target (columns), a panel for each level.
 
-    The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0; the
-    colour is that gap, blue where it is better and red where it is worse. Random tickets have a row too.
+    The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0, of
+    CLEAR seeds or more; the colour is that gap, blue where it is better and red where it is worse. Random
+    tickets and other controls have rows too.
     """
     summary = pd.read_csv(inputs["summary"])
     summary = summary[summary["curve"].isin(list(curves))]
@@ -385,16 +398,9 @@ def _gaps(
         at = rows.index(row["row"]), columns.index(row["target"])
         value[at] = row["mean"]
         own = row["source"] == row["target"] and row["ticket"] == WINNING
-        if own:
-            gap[at] = 0.0
-            against = summary[(summary["target"] == row["target"]) & (summary["ticket"] == RANDOM)]
-            for name in against["row"]:
-                there = rows.index(name), at[1]
-                gap[there] = -row["difference"]
-                clear[there] = row["difference_ci_low"] > 0 or row["difference_ci_high"] < 0
-        elif row["ticket"] == WINNING:
-            gap[at] = row["own_difference"]
-            clear[at] = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
+        gap[at] = 0.0 if own else row["own_difference"]
+        excludes_0 = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
+        clear[at] = excludes_0 and row["own_difference_n"] >= CLEAR
     return gap, value, clear
 
 
@@ -413,6 +419,69 @@ def _analysis(plot: Plot) -> None:
     plot.axes.set_ylabel(found.VALUES[value])
 
 
+def _tasks(plot: Plot) -> None:
+    """The interquartile mean of each group's scores over tasks, in a band of its 95 % interval."""
+    table = pd.read_csv(plot.inputs["tasks"])
+    table = table[table["figure"] == plot.spec["name"]]
+    _say_left_out(plot, {task for tasks in table["left_out"].dropna() for task in tasks.split()})
+    table = table.dropna(subset=["iqm"]).assign(remaining=lambda rows: 100 * (1 - rows["fraction_pruned"]))
+    if table.empty:
+        raise NothingToDraw("no two tasks have dense runs that learned something")
+    x = plot.fraction_axis(table)
+    for label, number in dict(plot.curves.values()).items():
+        rows, look = table[table["group"] == label], _look(number)
+        plot.hollow(rows[x], rows["iqm"], (rows["seeds"] < plot.seeds) | (rows["failed"] > 0), number)
+        if list(rows["level"]) == [0]:
+            plot.axes.axhline(rows["iqm"].iloc[0], color=look["color"], linestyle="-.", label=label, zorder=1)
+            continue
+        plot.axes.plot(rows[x], rows["iqm"], **look, label=label)
+        low, high = rows["ci_low"], rows["ci_high"]
+        plot.axes.fill_between(rows[x], low, high, color=look["color"], alpha=0.2, linewidth=0)
+    plot.axes.axhline(1, color="grey", linestyle="--", linewidth=0.8, label="dense", zorder=0)
+    plot.axes.set_ylabel(f"interquartile mean score, {table['tasks'].max()} tasks")
+
+
+def _profile(plot: Plot) -> None:
+    """The fraction of each group's runs whose score is above each value, at chosen levels, in a band of its
+    95 % interval."""
+    runs = pd.read_csv(plot.inputs["runs"])
+    drawn = runs["curve"].isin(list(plot.curves))
+    found, left_out = over_tasks.scored(runs)
+    _say_left_out(plot, sorted(set(left_out) & set(runs[drawn]["target"])))
+    found = found[drawn.reindex(found.index)]
+    if found["target"].nunique() < 2:
+        raise NothingToDraw("no two tasks have dense runs that learned something")
+    ends = found[found["level"].isin(plot.spec["levels"])]["score"]
+    at = np.linspace(min(0.0, ends.min()), max(1.0, ends.max()), 201)
+    for style, level in zip(cycle(["-", "--", ":", "-."]), plot.spec["levels"], strict=False):
+        for label, number in dict(plot.curves.values()).items():
+            group = found[
+                found["curve"].isin([name for name, (one, _) in plot.curves.items() if one == label])
+            ]
+            rows = group[group["level"] == level]
+            if rows["target"].nunique() < group["target"].nunique():
+                continue  # not of all tasks
+            if (_short(rows.groupby("target"), plot.seeds)).any():
+                plot.notes.add(
+                    f"not all {plot.seeds} runs of each task ended well; failed ones count at chance"
+                )
+            scores, colour = list(over_tasks.by_task(rows).values()), _look(number)["color"]
+            above = over_tasks.profile(np.concatenate(scores), at)
+            legend = f"{label}, {100 * (1 - rows['fraction_pruned'].mean()):.3g} %"
+            plot.axes.plot(at, above, color=colour, linestyle=style, label=legend)
+            if min(map(len, scores)) >= over_tasks.FEWEST:
+                again = np.concatenate(over_tasks.resampled(scores), axis=-1)
+                ends_at = over_tasks.interval(over_tasks.profile(again, at), scores)
+                plot.axes.fill_between(at, *ends_at, color=colour, alpha=0.15, linewidth=0)
+    plot.axes.set_xlabel("score (0: learned nothing, 1: dense)")
+    plot.axes.set_ylabel(f"fraction of runs above, {found['target'].nunique()} tasks")
+
+
+def _say_left_out(plot: Plot, tasks: Iterable[str]) -> None:
+    for task in tasks:
+        plot.notes.add(f"left out, as its dense runs are no better than chance: {task}")
+
+
 KINDS = {
     "analysis": _analysis,
     "metric": _metric,
@@ -421,3 +490,4 @@ KINDS = {
     "learning": _learning,
     "movement": _movement,
 }
+OVER_TASKS = {"tasks": _tasks, "profile": _profile}  # curves of one label on several tasks are one line

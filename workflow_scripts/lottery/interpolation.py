@@ -96,7 +96,7 @@ def distance(first: Network, second: Network) -> float:
     return math.sqrt(squares)
 
 
-def profile(plot: "Plot") -> None:
+def path(plot: "Plot") -> None:
     """The number whose barrier is the figure's value along the line, mean over seeds, for each curve and
     level; with averaged statistics, or re-estimated ones where the value is of these."""
     rows, name = plot.table("analysed"), plot.spec["value"].replace("_barrier", "")
@@ -119,7 +119,7 @@ def profile(plot: "Plot") -> None:
 
 def _lines(paths: Iterable[str], shown: str) -> tuple[list[float], list[list[float]]]:
     """Points, and the numbers there of those jobs that have all."""
-    found = [json.loads(Path(path).read_text())["profile"] for path in paths]
+    found = [json.loads(Path(name).read_text())["profile"] for name in paths]
     found = [line for line in found if line and None not in [row[shown] for row in line]]
     at = [row["alpha"] for row in found[0]] if found else []
     return at, [[row[shown] for row in line] for line in found]

@@ -13,8 +13,6 @@ from .pieces import pieces
 from .study import Study
 from .tables import asked_rows, write_tables
 
-TABLES = ("runs", "summary", "transfer", "layers")
-
 
 def write_partial(study: Study) -> str:
     """Write what can be made, and what is missing for the whole; the line that says so."""
@@ -25,7 +23,7 @@ def write_partial(study: Study) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     rows = [row for row in asked_rows(asked) if not found[row["run"]]]
     if rows:
-        tables = {name: str(folder / f"PARTIAL-{name}.csv") for name in TABLES}
+        tables = {name: str(folder / f"PARTIAL-{name}.csv") for name in study.tables}
         write_tables(asked, tables, rows)
         for name, entry in study.analyses.items():
             wrong = strays_of_analysis(asked, entry)

@@ -13,6 +13,7 @@ from .analysis import analysis, schema_of
 from .config import read_datasets, read_recipes, read_tasks
 from .errors import InputError
 from .files import checksum
+from .pruning import Pruning, prunable_tensors
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
 from .sweeps import expand
@@ -21,7 +22,7 @@ from .tickets import DENSE, DENSE_REWOUND, KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
 NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "chance")  # of runs.csv
 KINDS = ("curves", "figures", "analyses", "claims")  # what a study asks for, by name
-TABLES = ("runs", "summary", "transfer", "layers", "claims")
+TAKEN = ("runs", "summary", "transfer", "layers", "tasks", "claims")  # names of tables
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 
 
@@ -130,7 +131,27 @@ class Study:
             "recipes": {name: self.recipes[name] for name in sorted(used[0])},
             "tasks": {name: self.tasks[name] for name in sorted(used[1])},
             "ladders": {c.ladder: ladders(self.recipes)[c.ladder] for c in curves if c.ticket == RANDOM},
+            **({"groups": groups} if (groups := self.groups()) else {}),
         }
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of its tables."""
+        return ["runs", "summary", "transfer", "layers", *(["tasks"] if self.groups() else [])]
+
+    def groups(self) -> list[Entry]:
+        """The groups of curves of one label in figures of kind tasks, each with what it is compared with."""
+        found = []
+        for name, figure in self.figures.items():
+            if figure["kind"] == "tasks":
+                groups = _groups(figure, self.curves, self.labels)
+                for label, curves in groups.items():
+                    reference = _reference(figure, label, groups)
+                    against = [curve.name for curve in groups.get(reference, [])]
+                    said = {"figure": name, "group": label, "reference": reference, "against": against}
+                    levels = sorted(_common_levels(curves))
+                    found.append({**said, "curves": [curve.name for curve in curves], "levels": levels})
+        return found
 
     def digest(self) -> str:
         """A name for all that the tables are made from."""
@@ -273,8 +294,10 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         curves[curve.name] = curve
     for name in sorted({task for curve in curves.values() for task in (curve.task, curve.source)}):
         _architecture(tasks[name], where)
+    for source, name in sorted({(curve.source, curve.recipe) for curve in curves.values()}):
+        _check_patterns(tasks[source], recipes[name], f"{where}: recipe {name} on task {source}")
     for figure in entry["figures"]:
-        _check_figure(figure, entry["levels"], curves, tasks, f"{where}: figure {figure['name']}")
+        _check_figure(figure, entry["levels"], curves, labels, tasks, f"{where}: figure {figure['name']}")
     analyses = {one["name"]: _analysis(one, entry, curves, tasks, where) for one in entry["analyses"]}
     known = {**curves, **dict.fromkeys(entry["gone"])}
     claims = [
@@ -366,7 +389,12 @@ def _check_levels(levels: list[int], last: int, where: str) -> None:
 
 
 def _check_figure(
-    figure: Entry, last: int, curves: Mapping[str, Curve], tasks: Mapping[str, Entry], where: str
+    figure: Entry,
+    last: int,
+    curves: Mapping[str, Curve],
+    labels: Mapping[str, str],
+    tasks: Mapping[str, Entry],
+    where: str,
 ) -> None:
     """Raise InputError for a figure that can never be drawn, whatever the runs give."""
     for name in figure["curves"]:
@@ -374,7 +402,7 @@ def _check_figure(
     for name in figure["labels"]:
         lookup("label of curve", name, dict.fromkeys(figure["curves"]), where)
     drawn = [curves[name] for name in figure["curves"]]
-    if figure["kind"] in ("learning", "matrix"):
+    if figure["kind"] in ("learning", "matrix", "profile"):
         if "levels" not in figure:
             raise InputError(f"{where}: a figure of kind {figure['kind']} needs levels")
         if not figure["levels"]:
@@ -392,7 +420,9 @@ def _check_figure(
             if not any(level in curve.levels for curve in drawn):
                 raise InputError(f"{where}: levels: found {level}, at which none of its curves has a run")
     if figure["kind"] == "matrix":
-        _check_matrix(drawn, figure["levels"], where)
+        _check_matrix(drawn, figure["levels"], {**labels, **figure["labels"]}, where)
+    if figure["kind"] in ("tasks", "profile"):
+        _check_over_tasks(figure, curves, labels, where)
     if "y" in figure and figure["y"][0] >= figure["y"][1]:
         raise InputError(f"{where}: y: found {figure['y']}, allowed: a lower end and an upper one")
 
@@ -403,7 +433,7 @@ def _analysis(
     """An analysis, with the levels of each curve spelt out. Raises InputError for what can never be
     measured."""
     where, module = f"{where}: analysis {asked['name']}", analysis(asked["analysis"])
-    if asked["name"] in (*TABLES, *(figure["name"] for figure in entry["figures"])):
+    if asked["name"] in (*TAKEN, *(figure["name"] for figure in entry["figures"])):
         raise InputError(f"{where}: name: is that of a table or a figure already")
     lookup("value", asked.setdefault("value", next(iter(module.VALUES))), module.VALUES, where)
     lookup("figure", asked["draw"], {"values": None, **module.FIGURES}, f"{where}: draw")
@@ -519,14 +549,14 @@ def _claimed_levels(
     where: str,
 ) -> list[int]:
     """The levels of a claim: those it names, or all from 1 at which both of its curves have its values."""
-    both = set(claim.get("levels", ())) if curve is None else _valued(claim["value"], curve, analyses)
+    both = set(claim.get("levels", (1,))) if curve is None else _valued(claim["value"], curve, analyses)
     other = known.get(right.get("curve", ""))
     if other is not None and right["level"] is None:
         both &= _valued(right["value"], other, analyses)
     levels: list[int] = claim.get("levels", sorted(both - {0}) or sorted(both))
     if missing := sorted(set(levels) - both):
         raise InputError(f"{where}: levels: found {missing[0]}, at which its curves have no runs to compare")
-    if not levels and curve is not None:
+    if not levels:
         raise InputError(f"{where}: its curves have no level in common")
     return levels
 
@@ -590,17 +620,85 @@ def _check_masks(curves: list[Curve], kind: str, last: int, where: str) -> None:
         raise InputError(f"{where}: a figure of kind {kind} needs a level from 1, found levels 0")
 
 
-def _check_matrix(curves: list[Curve], levels: list[int], where: str) -> None:
+def _check_matrix(curves: list[Curve], levels: list[int], labels: Mapping[str, str], where: str) -> None:
     if 0 in levels:
         raise InputError(f"{where}: levels: found 0, at which no tickets are, allowed: levels from 1")
     own = {curve.task for curve in curves if curve.own}
     for curve in curves:
-        if curve.ticket not in (WINNING, RANDOM):
-            raise InputError(
-                f"{where}: curve {curve.name} has {curve.ticket} tickets, allowed: winning, random"
-            )
+        if curve.ticket == DENSE_REWOUND:
+            raise InputError(f"{where}: curve {curve.name} is {DENSE_REWOUND}, which is of level 0 alone")
         if curve.task not in own:
             raise InputError(f"{where}: needs a curve of {curve.task}'s own tickets, for the gap to them")
+    cells = Counter((labels[curve.name], curve.task) for curve in curves)
+    for (label, task), number in cells.items():
+        if number > 1:
+            raise InputError(
+                f"{where}: {number} curves on {task} have the label {label!r}, allowed: one a cell"
+            )
+
+
+def _groups(figure: Entry, curves: Mapping[str, Curve], labels: Mapping[str, str]) -> dict[str, list[Curve]]:
+    """Label -> the figure's curves that have it there."""
+    found: dict[str, list[Curve]] = {}
+    for name in figure["curves"]:
+        found.setdefault(figure["labels"].get(name, labels[name]), []).append(curves[name])
+    return found
+
+
+def _common_levels(curves: Iterable[Curve]) -> set[int]:
+    return set.intersection(*(set(curve.levels) for curve in curves))
+
+
+def _reference(figure: Entry, label: str, groups: Mapping[str, list[Curve]]) -> str:
+    """The label of the group that one is compared with: as said, else random tickets of its ladder; or ""."""
+    if "reference" in figure:
+        return "" if figure["reference"] == label else figure["reference"]
+    for other, curves in groups.items():
+        random = all(curve.ticket == RANDOM for curve in curves)
+        if random and other != label and curves[0].ladder == groups[label][0].ladder:
+            return other
+    return ""
+
+
+def _check_over_tasks(
+    figure: Entry, curves: Mapping[str, Curve], labels: Mapping[str, str], where: str
+) -> None:
+    """Raise InputError for groups of curves that have no statistics over tasks, or cannot be compared."""
+    groups = _groups(figure, curves, labels)
+    first, tasks = next((label, {curve.task for curve in group}) for label, group in groups.items())
+    for label, group in groups.items():
+        _check_group(group, f"{where}: group {label!r}")
+        if (found := {curve.task for curve in group}) != tasks:
+            raise InputError(
+                f"{where}: group {label!r}: found tasks {', '.join(sorted(found))}, allowed: those of group "
+                f"{first!r}, {', '.join(sorted(tasks))}"
+            )
+    for task in sorted(tasks):
+        if not any(curve.own and curve.task == task and not curve.copy for curve in curves.values()):
+            raise InputError(f"{where}: needs a curve of {task}'s own tickets, whose dense runs score 1")
+    for level in figure.get("levels", []):
+        if not any(level in _common_levels(group) for group in groups.values()):
+            raise InputError(f"{where}: levels: found {level}, at which no group has runs on all its tasks")
+    if "reference" in figure:
+        against = groups[lookup("label", figure["reference"], groups, f"{where}: reference")]
+        for label, group in groups.items():
+            if group[0].ladder != against[0].ladder:
+                raise InputError(
+                    f"{where}: reference: {figure['reference']!r} does not keep as many weights as {label!r}"
+                )
+
+
+def _check_group(group: list[Curve], where: str) -> None:
+    tasks = Counter(curve.task for curve in group)
+    task, number = tasks.most_common(1)[0]
+    if len(tasks) < 2:
+        raise InputError(f"{where}: found curves on {task} alone, allowed: one label on two tasks or more")
+    if number > 1:
+        raise InputError(f"{where}: found {number} curves on {task}, allowed: one on each task")
+    if len({curve.ladder for curve in group}) > 1:
+        raise InputError(f"{where}: its recipes keep different numbers of weights at a level")
+    if not _common_levels(group):
+        raise InputError(f"{where}: its curves have no level in common")
 
 
 def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where: str) -> None:
@@ -662,6 +760,17 @@ def _check_transfer(curve: Curve, target: Entry, source: Entry, where: str) -> N
                 f"{where}: ticket {KEPT_OUTPUT}: the outputs of {curve.source} and {curve.task} do not mean "
                 f"the same: found {outputs[0]} and {outputs[1]}"
             )
+
+
+def _check_patterns(task: Entry, recipe: Entry, where: str) -> None:
+    """Raise InputError for tensors that a recipe names and a task's network has not, or if it leaves nothing
+    to prune. The network is drawn only where a recipe names some: that imports torch."""
+    if recipe["exclude"] or set(recipe["rates"]) - {"output"} or "weight" not in recipe["roles"]:
+        network = runs.family(task["family"]).initialise(task, 1)
+        try:
+            prunable_tensors(network, Pruning(**pruning_of(recipe)))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
 
 
 def _architecture(task: Mapping[str, Any], where: str) -> Any:

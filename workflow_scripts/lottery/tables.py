@@ -13,7 +13,9 @@ import pandas as pd
 from . import addresses
 from .addresses import file
 from .belonging import refuse_strays, strays
+from .endings import anew
 from .files import write_text
+from .over_tasks import task_table
 from .statistics import interval
 from .study import Curve
 from .tickets import RANDOM, WINNING
@@ -29,7 +31,7 @@ def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str])
     """Write the tables of a study, whose file of what it asks for is `mine`.
 
     Raises InputError for a run that is not the study's, or of files that do not belong together."""
-    refuse_strays(strays(asked), Path(addresses.stale(asked["study"])))
+    refuse_strays(strays(asked), Path(addresses.stale(asked["study"])), anew)
     write_tables(asked, outputs)
     shutil.rmtree(addresses.partial(asked["study"]), ignore_errors=True)
     for other in Path(mine).parent.glob(Path(addresses.asked("", "*")).name):
@@ -43,12 +45,14 @@ def write_tables(
     """Write runs, summary, transfer and layers.csv from the JSON files of the runs that a study asked for,
     or of `rows` alone.
 
-    Only a study that has copies has a column of their numbers.
+    Only a study that has copies has a column of their numbers, and one with figures over tasks tasks.csv.
     """
     rows = list(asked_rows(asked)) if rows is None else rows
     runs = run_table(rows)
     summary = summary_table(runs)
     tables = {"runs": runs, "summary": summary, "transfer": transfer_table(summary)}
+    if "groups" in asked:
+        tables["tasks"] = task_table(asked["study"], runs, asked["groups"])
     unsaid = ["ladder"] if runs["copy"].any() else ["ladder", "copy"]
     for name, table in tables.items():
         write_csv(outputs[name], table.drop(columns=unsaid, errors="ignore"))
@@ -121,7 +125,7 @@ def _movement(row: Row) -> dict[str, float | None]:
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation, n and interval by curve and level, and by how much it is better than
-    the random ticket and, a ticket carried to another task, than that task's own winning ticket."""
+    the random ticket and than the target's own winning ticket, if it is not that itself."""
     random, own = references(runs, RANDOM), references(runs, WINNING)
     keys = ["study", "curve", "target", "source", "recipe", "ticket", "level", "copy"]
     found = []
@@ -129,7 +133,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
         values = group["value"].to_numpy(dtype=float)
         low, high = interval(values)
         said = group.iloc[0]
-        carried = said["source"] != said["target"] and said["ticket"] == WINNING
+        is_own = said["source"] == said["target"] and said["ticket"] == WINNING
         found.append(
             {
                 **dict(zip(keys, key, strict=True)),
@@ -141,7 +145,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
                 "ci_high": high,
                 "failed": int((group["status"] != "ok").sum()),
                 **difference("difference", group, random if said["ticket"] != RANDOM else {}),
-                **difference("own_difference", group, own if carried else {}),
+                **difference("own_difference", group, own if not is_own else {}),
             }
         )
     return pd.DataFrame(found)

@@ -9,14 +9,14 @@ from typing import Any
 
 from .. import interpolation
 from ..analysis import Job, Measured
-from ..interpolation import along, barriers, profile
+from ..interpolation import along, barriers, path
 from ..interpolation import check as check
 
 OPTIONS = interpolation.OPTIONS
 VALUES = interpolation.BARRIERS
 READS = ("weights",)
 RESOURCES: dict[str, Any] = {}
-FIGURES = {"profile": profile}
+FIGURES = {"path": path}
 
 
 def runs(level: int, copy: int) -> dict[str, tuple[int, int]]:

@@ -15,7 +15,7 @@ from typing import Any
 from .. import interpolation
 from ..analysis import Job, Measured
 from ..errors import InputError
-from ..interpolation import along, barriers, distance, profile
+from ..interpolation import along, barriers, distance, path
 from ..interpolation import check as check
 
 OPTIONS = interpolation.OPTIONS
@@ -26,7 +26,7 @@ VALUES = interpolation.BARRIERS | {
 }
 READS = ("start", "weights")
 RESOURCES: dict[str, Any] = {}
-FIGURES = {"profile": profile}
+FIGURES = {"path": path}
 
 
 def runs(level: int, copy: int) -> dict[str, tuple[int, int]]:
