@@ -22,6 +22,7 @@ include: "rules/prune.smk"
 include: "rules/tickets.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/analyses.smk"
 include: "rules/claims.smk"
 
 
@@ -31,6 +32,7 @@ rule all:
         asked=ASKED,  # missing after a change of config: the tables are then made again, records or none
         tables=table_paths(),
         figures=figure_paths(),
+        analyses=analysis_paths(),
         claims=claim_paths(),
         weights=weight_paths(),
 
@@ -43,6 +45,8 @@ localrules:
     asked,
     tables,
     figure,
+    analysis_table,
+    analysis_figure,
     claims,
 
 

@@ -1,6 +1,7 @@
 rule claims:
     """The claims that a study states, graded from its tables: claims.csv, and a page to read."""
     input:
+        **ANALYSED,
         runs=TABLES["runs"],
         layers=TABLES["layers"],
     output:

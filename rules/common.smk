@@ -3,13 +3,14 @@
 import re
 import sys
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.logging import logger
 
 from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
 from lottery.addresses import copy_number, file, files
+from lottery.analysis import module_of as analysis_module
 from lottery.config import absent
 from lottery.criteria import SCORED
 from lottery.data import kind_of, record_of
@@ -17,6 +18,7 @@ from lottery.errors import InputError
 from lottery.files import write_json
 from lottery.logs import data_root
 from lottery.provenance import code_of
+from lottery.pieces import pieces
 from lottery.study import (
     ladders,
     of_level,
@@ -50,7 +52,11 @@ FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(datas
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
 CLAIMS = {"claims": addresses.table(study.name, "claims"), "page": addresses.claims_page(study.name)}
+WANTED = study.asked()
+PIECES = {piece.address: piece for entry in study.analyses.values() for piece in pieces(WANTED, entry)}
 TABLES = {name: addresses.table(study.name, name) for name in study.tables}
+
+ANALYSED = {name: addresses.table(study.name, name) for name in study.analyses}
 
 # addresses of runs, with their wildcards
 DENSE = addresses.dense("{task}", "{seed}", "{copy_}")
@@ -76,16 +82,23 @@ wildcard_constraints:
 
 
 def asks():
-    """What training a task asks of a cluster, for `resources:`."""
+    """What training a task, or analysing what was trained, asks of a cluster, for `resources:`."""
 
     def asked(key):
-        return lambda w: study.resources[w.task][key]
+        return lambda w: asked_by(w)[key]
 
     return {key: asked(key) for key in (*resources.ASKED, *resources.TEXTS)}
 
 
+def asked_by(w):
+    if not hasattr(w, "piece"):
+        return study.resources[w.task]
+    piece = PIECES[addresses.piece(w.piece)]
+    return study.resources[piece.curve.task] | piece.module.RESOURCES
+
+
 def cores(w):
-    return study.resources[w.task]["threads"]
+    return asked_by(w)["threads"]
 
 
 def counted(inputs):
@@ -111,7 +124,10 @@ def data_settings(name):
 
 
 def data_input(w):
-    task = study.tasks[w.task]
+    return data_of(study.tasks[w.task])
+
+
+def data_of(task):
     name = runs.family(task["family"]).dataset(task)
     suffix = kind_of(study.datasets[name]).SUFFIX if name else ""
     return counted(addresses.data_inputs(name, suffix))
@@ -143,18 +159,28 @@ def level_input(w):
     return run_input(w) | counted(made)
 
 
-def kept_input(w):
-    """The weights of a training while they are there or when it is still to come, else what it was made from."""
-    run = addresses.lineage(w.task, w.recipe, w.seed, w.level)
-    metrics, trained = file(run, "metrics"), file(run, "trained")
-    if Path(trained).exists() or not Path(metrics).exists():
-        return {"metrics": metrics, "trained": ancient(trained)}
-    return {"metrics": metrics, **level_input(w)}
+def kept_input(run, made_from):
+    """Weights to keep of a training, whose address is `run`: its own while they are there or when it is still to
+    come, else what it was made from, as its own rule has it."""
+
+    def kept(w):
+        path = partial(file, run.format(**dict(w.items())))
+        if Path(path("trained")).exists() or not Path(path("metrics")).exists():
+            return {"metrics": path("metrics"), "trained": ancient(path("trained"))}
+        return {"metrics": path("metrics"), **made_from(w)}
+
+    return kept
 
 
 def ticket_input(w):
     made = addresses.ticket_inputs(w.source, w.recipe, recipe_of(w), w.seed, int(w.level))
     return run_input(w) | counted(made)
+
+
+def piece_input(w):
+    """What an analysis reads of the runs that it looks at, and their data."""
+    piece = PIECES[addresses.piece(w.piece)]
+    return data_of(study.tasks[piece.curve.task]) | counted(piece.inputs(WANTED))
 
 
 def settings_of(w, level=0, ticket="dense", **more):
@@ -179,6 +205,13 @@ def figure_paths():
 
 def table_paths():
     return list(TABLES.values())
+
+
+def analysis_paths():
+    figures = [
+        addresses.figure(study.name, name, suffix) for name in study.analyses for suffix in (".svg", ".png")
+    ]
+    return [*ANALYSED.values(), *figures]
 
 
 def claim_paths():

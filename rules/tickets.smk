@@ -5,6 +5,7 @@ rule train_ticket:
         unpack(ticket_input),
     output:
         **files(TICKET, *RUN),
+        trained=temp(file(TICKET, "trained")),
     log:
         addresses.log(TICKET),
     benchmark:
@@ -26,6 +27,7 @@ rule train_random:
         unpack(run_input),
     output:
         **files(RANDOM, *RUN),
+        trained=temp(file(RANDOM, "trained")),
     log:
         addresses.log(RANDOM),
     benchmark:
@@ -41,3 +43,27 @@ rule train_random:
         settings=lambda w: settings_of(w, w.level, "random", **of_random(LADDERS[w.ladder])),
     script:
         "../workflow_scripts/train_random.py"
+
+
+use rule keep_weights as keep_ticket with:
+    input:
+        unpack(kept_input(TICKET, ticket_input)),
+    output:
+        **files(TICKET, "weights", "weights_record"),
+    log:
+        addresses.log(f"{TICKET}/weights"),
+    params:
+        settings=lambda w: settings_of(w, w.level, w.ticket, **of_ticket(w.source, w.recipe, recipe_of(w))),
+
+
+use rule keep_weights as keep_random with:
+    input:
+        unpack(kept_input(RANDOM, run_input)),
+    output:
+        **files(RANDOM, "weights", "weights_record"),
+    log:
+        addresses.log(f"{RANDOM}/weights"),
+    wildcard_constraints:
+        ladder=one_of(LADDERS),
+    params:
+        settings=lambda w: settings_of(w, w.level, "random", **of_random(LADDERS[w.ladder])),

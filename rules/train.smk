@@ -64,11 +64,11 @@ rule train_level:
 rule keep_weights:
     """The final weights of a level, where they are asked for: those just trained, or trained again if they are gone."""
     input:
-        unpack(kept_input),
+        unpack(kept_input(COPY, level_input)),
     output:
-        **files(LEVEL, "weights", "weights_record"),
+        **files(COPY, "weights", "weights_record"),
     log:
-        addresses.log(f"{LEVEL}/weights"),
+        addresses.log(f"{COPY}/weights"),
     priority: 2  # before the weights just trained are gone
     conda:
         "../envs/train.yaml"

@@ -131,7 +131,7 @@ def asked(tmp_path, monkeypatch):
 
 def refused(asked):
     with pytest.raises(InputError) as error:
-        belonging.refuse_strays(asked, Path("stale.txt"), "again: {}".format)
+        belonging.refuse_strays(belonging.strays(asked), Path("stale.txt"), "again: {}".format)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -146,7 +146,7 @@ def change(path, *keys, to="another"):
 
 
 def test_what_belongs_together_is_taken(asked):
-    belonging.refuse_strays(asked, Path("stale.txt"), "again: {}".format)
+    belonging.refuse_strays(belonging.strays(asked), Path("stale.txt"), "again: {}".format)
     assert len(belonging.strays(asked)) == 2 * (2 * (1 + 4 * 3) + (1 + 3) + 3 * 3 + 2)
     assert pruning_of(RECIPES["imp"]) and not Path("stale.txt").exists()
 

@@ -7,9 +7,11 @@ values or, for a rule's pattern, wildcards such as `{task}`. `copy` is what foll
 training: nothing, or `/copy1`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from .criteria import SCORED
 
@@ -80,6 +82,21 @@ def kind(run: str) -> str:
     return run.split("/")[1]
 
 
+def analysis(name: str, options: Mapping[str, Any], run: str) -> str:
+    """What an analysis found of the run at an address: `results/analysis/barrier-points-30/lineage/...`."""
+    said = "".join(f"-{key}-{quote(_text(value), safe='')}" for key, value in sorted(options.items()))
+    return piece(f"{name}{said}/{run.removeprefix(f'{RESULTS}/')}")
+
+
+def piece(name: str) -> str:
+    """The file of one job of an analysis, by what follows in its address."""
+    return f"{RESULTS}/analysis/{name}.json"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def data(dataset: str, suffix: str) -> str:
     """A prepared data set; suffix: of the file, or nothing for a folder."""
     return f"{RESULTS}/data/{dataset}{suffix}"
@@ -112,9 +129,9 @@ def asked(study: str, digest: str) -> str:
     return f"{tables(study)}/asked-{digest}.json"
 
 
-def stale(study: str) -> str:
-    """Names the files to make again where tables were refused."""
-    return f"{tables(study)}/stale.txt"
+def stale(study: str, analysis: str = "") -> str:
+    """Names the files to make again where tables, or that of an analysis, were refused."""
+    return f"{tables(study)}/{'-'.join(filter(None, ('stale', analysis)))}.txt"
 
 
 def partial(study: str) -> str:

@@ -12,17 +12,11 @@ from typing import Any
 
 from . import addresses
 from .addresses import FILES, Place, copy_of, file
+from .analysis import MASK, START, WEIGHTS
 from .errors import InputError
 from .files import write_text
-from .study import (
-    Curve,
-    of_level,
-    of_random,
-    of_ticket,
-    pruning_settings,
-    scoring_settings,
-    training_settings,
-)
+from .pieces import Piece, pieces, started
+from .study import Curve, of_level, pruning_settings, scoring_settings, settings_of_run, training_settings
 from .tickets import RANDOM, WINNING
 
 Keys = tuple[str, ...]
@@ -51,23 +45,31 @@ def strays(asked: Mapping[str, Any]) -> dict[str, Strays]:
     }
 
 
-def refuse_strays(asked: Mapping[str, Any], listed: Path, anew: Callable[[str], str]) -> None:
+def strays_of_analysis(asked: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Strays]:
+    """Address -> what is wrong with it, for all jobs of an analysis that a study asks for."""
+    asked, entry = json.loads(json.dumps([asked, entry]))
+    files = _Files(asked)
+    return {piece.address: files.piece(piece) for piece in pieces(asked, entry)}
+
+
+def refuse_strays(
+    found: Mapping[str, Strays], listed: Path, anew: Callable[[str], str], what: str = "runs"
+) -> None:
     """Raise InputError unless all files are the study's; `listed` then names those to make again, `anew` the
     command that does."""
     listed.unlink(missing_ok=True)
-    found = strays(asked)
     bad = sum(map(bool, found.values()))
     every = list(dict.fromkeys(stray for several in found.values() for stray in several))
     if not every:
         return
     again = list(dict.fromkeys(stray.again for stray in every))
-    what = again[0]
+    named = again[0]
     if len(again) > 1:
         write_text(listed, "\n".join(again) + "\n")
-        what = f"$(cat {listed})"
+        named = f"$(cat {listed})"
     raise InputError(
-        f"{every[0].said}; {bad} of the study's {len(found)} runs are not as asked, or made from such; "
-        f"to make them again: {anew(what)}"
+        f"{every[0].said}; {bad} of the study's {len(found)} {what} are not as asked, or made from such; "
+        f"to make them again: {anew(named)}"
     )
 
 
@@ -84,20 +86,49 @@ class _Files:
             return self.dense(curve.source, seed, curve.copy)
         if curve.own:
             return self.level(curve.task, curve.recipe, seed, level, curve.copy)
-        run, task = curve.run(seed, level), self.asked["tasks"][curve.task]
-        if curve.ticket == RANDOM:
-            more = of_random(self.asked["ladders"][curve.ladder])
-        else:
-            more = of_ticket(curve.source, curve.recipe, self.asked["recipes"][curve.recipe])
-        settings = training_settings(task, seed, level, curve.ticket, curve.copy, **more)
-        found = self._training(run, settings)
+        run = curve.run(seed, level)
+        found = self._training(run, settings_of_run(self.asked, curve, seed, level))
         if curve.ticket == RANDOM:
             return found
-        start = addresses.rewound(curve.source, seed, more["rewind"]["weights"])
-        found += self._optimizer(run, curve.source, seed, more["rewind"])
+        rewind = self.asked["recipes"][curve.recipe]["rewind"]
+        start = addresses.rewound(curve.source, seed, rewind["weights"])
+        found += self._optimizer(run, curve.source, seed, rewind)
         if level == 0:
             return self.dense(curve.source, seed, 0) + found + self._start(run, start)
         return found + self._ticket(run, start, curve.source, curve.recipe, seed, level)
+
+    def piece(self, piece: Piece) -> Strays:
+        """Of a job of an analysis, which has looked at the files that its runs have now."""
+        found = self._settings(piece.address, "settings", piece.settings(self.asked))
+        task = self.asked["tasks"][piece.curve.task]
+        if "dataset" in task:
+            record = addresses.data_record(task["dataset"]["name"])
+            found += self._agree(piece.address, ("made_from", "data"), record, ("sha256",))
+        for name, (curve, level) in piece.runs().items():
+            found += self._analysed(piece, name, curve, level)
+        return found
+
+    def _analysed(self, piece: Piece, name: str, curve: Curve, level: int) -> Strays:
+        found, run, reads = Strays(), curve.run(piece.seed, level), piece.module.READS
+        if WEIGHTS in reads:
+            found += self._weights(piece.address, ("made_from", name, WEIGHTS), run)
+        if level and curve.ticket != RANDOM and (MASK in reads or START in reads):
+            mask = file(addresses.lineage(curve.source, curve.recipe, piece.seed, level), "pruning")
+            found += self._agree(piece.address, ("made_from", name, MASK), mask, ("mask_sha256",))
+        if START in reads and curve.ticket != RANDOM:
+            begun = _record_of(started(self.asked, curve, piece.seed, level))
+            found += self._agree(piece.address, ("made_from", name, START), *begun)
+        return found
+
+    def _weights(self, path: str, keys: Keys, run: str) -> Strays:
+        """Final weights: those of a dense run, or those kept of a ticket, which are those it ended with."""
+        metrics, kept = file(run, "metrics"), file(run, "weights_record")
+        if addresses.kind(run) == "dense":
+            return self._agree(path, keys, metrics, ("made", "weights"))
+        found = self._agree(path, keys, kept, ("weights_sha256",))
+        if _at(self.read(metrics), ("made", "weights")) is None:
+            return found  # of a ticket from before these were recorded
+        return found + self._agree(kept, ("weights_sha256",), metrics, ("made", "weights"))
 
     def _dense(self, task: str, seed: int, copy: int) -> Strays:
         run = addresses.dense(task, seed, copy_of(copy))

@@ -19,6 +19,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from . import over_tasks
 from .addresses import file
+from .analysis import analysis
 from .files import replacing
 from .statistics import FEWEST
 from .tickets import DENSE_REWOUND, WINNING
@@ -38,6 +39,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "lottery",
     "svg.fonttype": "none",
 }
+ANALYSED = "analysed"  # the table of the analysis that a figure is of
 CLEAR = 3  # seeds from which an interval can say anything
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
@@ -85,8 +87,11 @@ class Plot:
             counted = "are left out" if without else "count at chance"
             self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones {counted}")
 
+    def colour(self, number: int) -> str:
+        return COLOURS[number % len(COLOURS)]
+
     def table(self, name: str) -> pd.DataFrame:
-        """runs, summary or layers, of this figure's curves."""
+        """runs, summary, layers, or analysed, of this figure's curves."""
         table = pd.read_csv(self.inputs[name])
         if name != "layers":
             table["remaining"] = 100 * (1 - table["fraction_pruned"])
@@ -410,6 +415,21 @@ def _gaps(
     return gap, value, clear
 
 
+def _analysis(plot: Plot) -> None:
+    """A number of an analysis against the fraction of weights pruned, or a figure of the analysis's own."""
+    found, value = analysis(plot.spec["analysis"]), plot.spec["value"]
+    if plot.spec["draw"] in found.FIGURES:
+        found.FIGURES[plot.spec["draw"]](plot)
+        return
+    rows = plot.table(ANALYSED)
+    if rows[value].isna().all():
+        raise NothingToDraw(f"no job of {plot.spec['name']} has a number for {found.VALUES[value]}")
+    x = plot.fraction_axis(rows)
+    for name, (label, number) in plot.curves.items():
+        plot.by_level(rows[rows["curve"] == name], x, value, label, number)
+    plot.axes.set_ylabel(found.VALUES[value])
+
+
 def _tasks(plot: Plot) -> None:
     """The interquartile mean of each group's scores over tasks, in a band of its 95 % interval."""
     table = pd.read_csv(plot.inputs["tasks"])
@@ -474,6 +494,7 @@ def _say_left_out(plot: Plot, tasks: Iterable[str]) -> None:
 
 
 KINDS = {
+    "analysis": _analysis,
     "metric": _metric,
     "difference": _difference,
     "layers": _layers,

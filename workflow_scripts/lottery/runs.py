@@ -153,9 +153,33 @@ class Family(Protocol):
 # what a family may have beside that, for what comes after training
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
 METHODS = "METHODS"  # beside `scores`: the names of its methods
+STATISTICS, CONNECTIONS = "statistics", "connections"
 # and for figures: reports(task) -> names of the numbers in `metrics` of a run that ends well, less METRIC
 REPORTS = "reports"
 LIKE_METRIC = "like_metric"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One group of units of a network feeding another, as the network's graph is told without torch.
+
+    weight: name of the tensor [outputs, inputs, ...] between them, or None where values are added unchanged
+    source: the group it comes from; the network's input is the one to which nothing leads. Of fewer units
+            than the tensor has inputs, it is spread over them in rows: channels before a linear layer
+    target: the group it leads to; the network's output are those that lead nowhere
+
+    Connections are listed from the input on. Several may lead to one group, as in a residual network.
+    """
+
+    weight: str | None
+    source: str
+    target: str
+
+
+def chain(*weights: str) -> list[Connection]:
+    """The connections of layers that follow one another."""
+    groups = ["input", *weights[:-1], "output"]
+    return [Connection(*one) for one in zip(weights, groups, groups[1:], strict=False)]
 
 
 @cache
@@ -177,8 +201,11 @@ def optional(task: Task, name: str) -> Callable[..., Any]:
 
     module(task) -> torch.nn.Module
     evaluate(task, network, data, part) -> {name: number} on `train`, `validation` or `test`, nothing trained
-    scores(task, network, data, method) -> {tensor name: array of its shape}, for criteria that look at data;
-        `process`, a Process, is given by keyword
+    scores(task, network, data, method) -> {tensor name: array of its shape}, for criteria that look at data
+    statistics(task, network, data) -> the network, what it normalises by measured anew on the training set
+    connections(task) -> [Connection], from the input to the output
+
+    `process`, a Process, is given by keyword to those that are given data.
     """
     found: Callable[..., Any] | None = getattr(family(task["family"]), name, None)
     if found is None:

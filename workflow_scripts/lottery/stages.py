@@ -8,8 +8,10 @@ writes its files. `run` runs one, or several side by side.
 """
 
 import json
+import math
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from . import masks, runs, tickets, weights
 from .addresses import FILES
+from .analysis import MASK, START, WEIGHTS, Analysed, Job, Measured, analysis
 from .data import kind_of
 from .errors import InputError
 from .files import checksum, replacing, write_json
@@ -171,56 +174,166 @@ def _keep_mask(
     )
 
 
-def train_level(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
-    """The winning ticket of a level, on its own task: its mask on the rewound weights."""
-    mask, trained, made_from = yield from _train_level(settings, inputs, outputs, process)
+def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
+    """A ticket, trained: a level's winning one, on its own task; one made from a lineage's mask, carried to
+    another task or a control; the random one of a level; of level 0, the dense network rewound."""
+    start = _start(settings, inputs)
+    trained = yield from _train_start(settings, inputs, outputs, process, start)
     weights.save(outputs["trained"], trained.network, status=trained.status, reason=trained.reason)
-    _record(
-        settings, inputs, outputs, mask, trained, made_from, {"weights": checksum(trained.network.tensors)}
-    )
+    made = {"weights": checksum(trained.network.tensors)}
+    _record(settings, inputs, outputs, start.mask, trained, start.made_from, made)
+
+
+train_level = train_random = train_ticket  # a rule each, with what the ticket is made from
 
 
 def keep_weights(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
-    """The final weights of a level, to keep: those of its training while they are there, else trained
+    """The final weights of a ticket, to keep: those of its training while they are there, else trained
     again."""
     kept = Path(outputs["weights"])
     try:
         with replacing(kept) as part:
             shutil.copyfile(kept.with_name(FILES["trained"]), part)
     except FileNotFoundError:
-        _, trained, _ = yield from _train_level(settings, inputs, outputs, process)
+        start = _start(settings, inputs)
+        trained = yield from _train_start(settings, inputs, outputs, process, start)
         _same_metrics(inputs["metrics"], trained)
         weights.save(kept, trained.network, status=trained.status, reason=trained.reason)
         checkpoints.remove(_checkpoint(outputs))
     write_json(outputs["weights_record"], {"weights_sha256": checksum(weights.load(kept)[0].tensors)})
 
 
-def train_ticket(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
-    """A ticket made from a lineage's mask: carried to another task, or a control; of level 0, the dense
-    network rewound and trained on."""
-    task, seed, level = settings["task"], settings["seed"], settings["level"]
+@dataclass(frozen=True)
+class Start:
+    """What the training of a ticket begins with.
+
+    header:    of the lineage's mask, or of the rewound weights: how what it is made from has ended
+    optimizer: its state at the rewind point, where that is rewound too
+    made_from: checksums of what it is made from, as it was loaded
+    """
+
+    mask: Mask | None
+    network: Network
+    made_from: dict[str, str]
+    header: Settings | None = None
+    optimizer: Arrays = field(default_factory=dict)
+
+
+def _start(settings: Settings, inputs: Paths) -> Start:
+    """What a training begins with, by its settings and what it is made from."""
+    if settings["ticket"] == tickets.DENSE:
+        network, _ = weights.load(inputs["init"])
+        return Start(None, network, _made_from(inputs, network))
+    if settings["ticket"] == tickets.RANDOM:
+        return _random_start(settings, inputs, _fresh(settings))
+    if "source" in settings:
+        return _ticket_start(settings, inputs)
+    rewound, _ = weights.load(inputs["start"], _point(settings))
+    mask, header = masks.load(inputs["mask"])
+    made_from = _made_from(inputs, rewound, mask)
+    start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
+    return Start(mask, start, made_from, header, _optimizer(settings, inputs, made_from))
+
+
+def _ticket_start(settings: Settings, inputs: Paths) -> Start:
     rewound, reached = weights.load(inputs["start"], _point(settings))
-    pruned, header = masks.load(inputs["mask"]) if level else (None, reached)
+    pruned, header = masks.load(inputs["mask"]) if settings["level"] else (None, reached)
     made_from = _made_from(inputs, rewound, pruned)
     optimizer = _optimizer(settings, inputs, made_from)
-    fresh = _drawn(task, seed_for(seed, "fresh", level))
-    fresh_output = tickets.has_fresh_output(settings["ticket"], settings["source"] != task["name"])
-    permutation = generator(seed, "permutation", level)
-    found, start = tickets.ticket(settings["ticket"], pruned or {}, rewound, fresh, permutation, fresh_output)
-    mask = found if level else None
-    train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
-    trained = yield from train
-    _record(settings, inputs, outputs, mask, trained, made_from)
+    mask, network = _of_lineage(settings, pruned, rewound, _fresh(settings))
+    return Start(mask, network, made_from, header, optimizer)
 
 
-def train_random(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> Training:
-    """The random ticket of a level: as many weights, at random places, with fresh values."""
-    task, seed, level = settings["task"], settings["seed"], settings["level"]
-    fresh = _drawn(task, seed_for(seed, "fresh", level))
-    permutation = generator(seed, "permutation", level)
-    mask, start = tickets.random_ticket(_pruning(settings), level, fresh, permutation)
-    trained = yield from _train(settings, inputs, outputs, process, start, mask)
-    _record(settings, inputs, outputs, mask, trained, _made_from(inputs))
+def _of_lineage(
+    settings: Settings, pruned: Mask | None, rewound: Network, fresh: Network
+) -> tuple[Mask | None, Network]:
+    """Mask and start of a ticket that is made from a lineage's mask; of level 0, which has none, a start."""
+    kind, permutation = settings["ticket"], generator(settings["seed"], "permutation", settings["level"])
+    fresh_output = tickets.has_fresh_output(kind, settings["source"] != settings["task"]["name"])
+    mask, start = tickets.ticket(kind, pruned or {}, rewound, fresh, permutation, fresh_output)
+    return None if pruned is None else mask, start
+
+
+def _random_start(settings: Settings, inputs: Paths, fresh: Network) -> Start:
+    permutation = generator(settings["seed"], "permutation", settings["level"])
+    mask, start = tickets.random_ticket(_pruning(settings), settings["level"], fresh, permutation)
+    return Start(mask, start, _made_from(inputs))
+
+
+def analyse(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
+    """What an analysis finds of trained networks; none where one of them has failed."""
+    found, reads = analysis(settings["analysis"]), {}
+    made_from: dict[str, Any] = {}
+    ended = ("ok", "")
+    for name, run in settings["runs"].items():
+        mine = {key.partition("/")[2]: path for key, path in inputs.items() if key.startswith(f"{name}/")}
+        metrics = json.loads(Path(mine["metrics"]).read_text())
+        reads[name], made_from[name] = _analysed(run, mine, found.READS, metrics)
+        if metrics["status"] != "ok" and WEIGHTS in found.READS and ended[0] == "ok":
+            ended = (metrics["status"], f"{Path(mine['metrics']).parent}: {metrics['reason']}")
+    data = Path(inputs["data"]) if "data" in inputs else None
+    job = Job(settings["task"], reads, settings["options"], data, process)
+    measured = found.measure(job) if ended[0] == "ok" else Measured({})
+    if unknown := measured.numbers.keys() - found.VALUES.keys():
+        raise InputError(f"analyses: {settings['analysis']} gives {min(unknown)}, which is not in its VALUES")
+    write_json(
+        outputs["analysis"],
+        {
+            "status": ended[0],
+            "reason": ended[1],
+            "numbers": {name: _finite(measured.numbers.get(name)) for name in found.VALUES},
+            "profile": [{key: _finite(each) for key, each in row.items()} for row in measured.profile],
+            "made_from": made_from | _made_from(inputs),
+            "settings": settings,
+        },
+    )
+
+
+def _analysed(
+    settings: Settings, inputs: Paths, reads: Sequence[str], metrics: Settings
+) -> tuple[Analysed, dict[str, str]]:
+    """What an analysis reads of a run, and the checksums of what that is made from."""
+    like, _ = weights.load(inputs["init"])
+    made_from, mask, start, final = {}, None, None, None
+    if START in reads:
+        begun = _start(settings, inputs)
+        mask, start, made_from = begun.mask, begun.network, begun.made_from
+    elif MASK in reads:
+        mask, made_from = _mask(settings, inputs, like)
+    if START in reads or MASK in reads:
+        _same_counts(inputs["metrics"], metrics, mask)
+    if WEIGHTS in reads:
+        final, _ = weights.load(inputs["weights"])
+        made_from = made_from | {"weights": checksum(final.tensors)}
+    shapes = {name: array.shape for name, array in like.tensors.items()}
+    return Analysed(shapes, mask, start, final), made_from
+
+
+def _mask(settings: Settings, inputs: Paths, like: Network) -> tuple[Mask | None, dict[str, str]]:
+    """The mask of a ticket without its weights, for which any of the task stand: what is drawn for a mask
+    does not depend on them, and nothing is imported to draw them."""
+    if settings["ticket"] == tickets.RANDOM:
+        return _random_start(settings, inputs, like).mask, {}
+    if "mask" not in inputs:
+        return None, {}
+    pruned, _ = masks.load(inputs["mask"])
+    mask = _of_lineage(settings, pruned, like, like)[0] if "source" in settings else pruned
+    return mask, _made_from(inputs, mask=pruned)
+
+
+def _same_counts(path: str, metrics: Settings, mask: Mask | None) -> None:
+    """Raise InputError unless a mask that was made again has the weights that the run was trained with."""
+    if metrics["layers"] != tickets.layers(mask):
+        raise InputError(f"{path}: layers: are not those of the mask that this run is made from")
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number
+
+
+def _fresh(settings: Settings) -> Network:
+    """Fresh weights of a level's tickets: the same for all of them, so that they compare in pairs."""
+    return _drawn(settings["task"], seed_for(settings["seed"], "fresh", settings["level"]))
 
 
 def _drawn(task: Settings, seed: int) -> Network:
@@ -257,16 +370,12 @@ def _optimizer(settings: Settings, inputs: Paths, made_from: dict[str, str]) -> 
     return weights.under(arrays, f"{_point(settings)}/")
 
 
-def _train_level(
-    settings: Settings, inputs: Paths, outputs: Paths, process: Process
-) -> Generator[tuple[Settings, Run], Trained, tuple[Mask, Trained, Settings]]:
-    rewound, _ = weights.load(inputs["start"], _point(settings))
-    mask, header = masks.load(inputs["mask"])
-    made_from = _made_from(inputs, rewound, mask)
-    start = rewound.with_tensors(masks.apply(mask, rewound.tensors))
-    optimizer = _optimizer(settings, inputs, made_from)
-    train = _train(settings, inputs, outputs, process, start, mask, header=header, optimizer=optimizer)
-    return mask, (yield from train), made_from
+def _train_start(
+    settings: Settings, inputs: Paths, outputs: Paths, process: Process, start: Start
+) -> Generator[tuple[Settings, Run], Trained, Trained]:
+    return _train(
+        settings, inputs, outputs, process, start.network, start.mask, start.header, start.optimizer
+    )
 
 
 def _train(

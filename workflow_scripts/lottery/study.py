@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import RESULTS_VERSION, addresses, runs
 from .addresses import copy_of, file
+from .analysis import analysis, schema_of
 from .config import read_datasets, read_recipes, read_tasks
 from .criteria import SCORED
 from .errors import InputError
@@ -16,10 +18,12 @@ from .pruning import Pruning, prunable_tensors
 from .resources import read_resources
 from .schemas import Entry, lookup, read_yaml, validate
 from .sweeps import expand
-from .tickets import DENSE_REWOUND, KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
+from .tickets import DENSE, DENSE_REWOUND, KEPT_OUTPUT, OUTPUTS, RANDOM, WINNING
 
 PRUNING_KEYS = ("scope", "criterion", "rate", "rates", "iterative", "roles", "output", "exclude")
 NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "chance")  # of runs.csv
+KINDS = ("curves", "figures", "analyses", "claims")  # what a study asks for, by name
+TAKEN = ("runs", "summary", "transfer", "layers", "tasks", "claims")  # names of tables
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
 LONGEST = 255  # characters in a file's name, as file systems have it
 UNREAD = {  # kind of figure -> keys that would change nothing in it
@@ -81,6 +85,7 @@ class Study:
     curves: dict[str, Curve]
     labels: dict[str, str]
     figures: dict[str, Entry]
+    analyses: dict[str, Entry]
     claims: list[Entry]
     tasks: dict[str, Entry]
     recipes: dict[str, Entry]
@@ -162,13 +167,20 @@ class Study:
         """A name for all that the tables are made from."""
         return checksum({}, self.asked())[:16]
 
+    def drawn(self) -> dict[str, Entry]:
+        """Its figures by name, those of its analyses too."""
+        return {
+            **self.figures,
+            **{name: {**one, "kind": "analysis"} for name, one in self.analyses.items()},
+        }
+
     def legend(self, name: str) -> dict[str, tuple[str, int]]:
         """A figure's curves: name -> label, and the label's number in the study, which decides its colour."""
         numbers = {label: number for number, label in enumerate(dict.fromkeys(self.labels.values()))}
-        own = self.figures[name]["labels"]
+        figure = self.drawn()[name]
         return {
-            curve: (own.get(curve, self.labels[curve]), numbers[self.labels[curve]])
-            for curve in self.figures[name]["curves"]
+            curve: (figure["labels"].get(curve, self.labels[curve]), numbers[self.labels[curve]])
+            for curve in figure["curves"]
         }
 
 
@@ -200,6 +212,20 @@ def of_ticket(source: str, recipe: str, entry: Mapping[str, Any]) -> Entry:
 def of_random(ladder: Mapping[str, Any]) -> Entry:
     """The same of a random ticket."""
     return {"pruning": ladder}
+
+
+def settings_of_run(asked: Mapping[str, Any], curve: Curve, seed: int, level: int) -> Entry:
+    """What decides the result of a curve's run, by what a study asks for."""
+    ticket, more = curve.ticket, {}
+    if curve.is_dense(level):
+        task, ticket = curve.source, DENSE
+    elif curve.ticket == RANDOM:
+        task, more = curve.task, of_random(asked["ladders"][curve.ladder])
+    else:
+        task, recipe = curve.task, asked["recipes"][curve.recipe]
+        named = of_level if curve.own else partial(of_ticket, curve.source)
+        more = named(curve.recipe, recipe)
+    return training_settings(asked["tasks"][task], seed, level, ticket, curve.copy, **more)
 
 
 def pruning_settings(
@@ -298,8 +324,11 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
     for figure in entry["figures"]:
         _check_figure(figure, entry["levels"], curves, labels, tasks, f"{where}: figure {figure['name']}")
     _check_moved(entry, curves, recipes, where)
+    analyses = {one["name"]: _analysis(one, entry, curves, tasks, where) for one in entry["analyses"]}
     known = {**curves, **dict.fromkeys(entry["gone"])}
-    claims = [_claim(claim, known, tasks, f"{where}: claim {claim['name']}") for claim in entry["claims"]]
+    claims = [
+        _claim(claim, known, analyses, tasks, f"{where}: claim {claim['name']}") for claim in entry["claims"]
+    ]
     return Study(
         name=entry["study"],
         seeds=entry["seeds"],
@@ -307,6 +336,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         curves=curves,
         labels=labels,
         figures={figure["name"]: figure for figure in entry["figures"]},
+        analyses=analyses,
         claims=claims,
         tasks=tasks,
         recipes=recipes,
@@ -327,7 +357,10 @@ def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> E
     schema = read_yaml(folder / "schemas/study.schema.yaml")
     entry = validate(config, schema, where)
     entry["curves"] = _expanded(entry["curves"], schema["properties"]["curves"]["items"], where)
-    for kind in ("curves", "figures", "claims"):
+    for one in entry["analyses"]:
+        own = schema_of(one["analysis"], schema["properties"]["analyses"]["items"])
+        one |= validate(one, own, f"{where}: analysis {one['name']}")
+    for kind in KINDS:
         repeated = [name for name, n in Counter(item["name"] for item in entry[kind]).items() if n > 1]
         if repeated:
             raise InputError(f"{where}: {kind}: the name '{repeated[0]}' is there twice")
@@ -336,7 +369,7 @@ def _with_included(config: Entry, folder: Path, tasks: Mapping[str, Entry]) -> E
         if not path.exists():
             raise InputError(f"{where}: include: there is no {path}")
         included = _with_included(read_yaml(path), folder, tasks)
-        for kind in ("curves", "figures", "claims"):
+        for kind in KINDS:
             known = {item["name"]: item for item in entry[kind]}
             for item in included[kind]:
                 if known.setdefault(item["name"], item) != item:
@@ -368,9 +401,11 @@ def _without(entry: Entry, tasks: Mapping[str, Entry], where: str) -> Entry:
 
     left = [curve for curve in entry["curves"] if needed(curve)]
     gone = {curve["name"] for curve in entry["curves"]} - {curve["name"] for curve in left}
-    figures = [{**f, "curves": [name for name in f["curves"] if name not in gone]} for f in entry["figures"]]
-    figures = [figure for figure in figures if figure["curves"]]
-    return {**entry, "curves": left, "figures": figures, "gone": gone | entry.get("gone", set())}
+    found = {**entry, "curves": left, "gone": gone | entry.get("gone", set())}
+    for kind in ("figures", "analyses"):
+        asked = [{**f, "curves": [name for name in f["curves"] if name not in gone]} for f in entry[kind]]
+        found[kind] = [one for one in asked if one["curves"]]
+    return found
 
 
 def _check_levels(levels: list[int], last: int, where: str) -> None:
@@ -423,10 +458,58 @@ def _check_figure(
         raise InputError(f"{where}: y: found {figure['y']}, allowed: a lower end and an upper one")
 
 
+def _analysis(
+    asked: Entry, entry: Entry, curves: Mapping[str, Curve], tasks: Mapping[str, Entry], where: str
+) -> Entry:
+    """An analysis, with the levels of each curve spelt out. Raises InputError for what can never be
+    measured."""
+    where, module = f"{where}: analysis {asked['name']}", analysis(asked["analysis"])
+    if asked["name"] in (*TAKEN, *(figure["name"] for figure in entry["figures"])):
+        raise InputError(f"{where}: name: is that of a table or a figure already")
+    lookup("value", asked.setdefault("value", next(iter(module.VALUES))), module.VALUES, where)
+    lookup("figure", asked["draw"], {"values": None, **module.FIGURES}, f"{where}: draw")
+    for name in asked["labels"]:
+        lookup("label of curve", name, dict.fromkeys(asked["curves"]), where)
+    _check_levels(asked.get("levels", []), entry["levels"], f"{where}: levels")
+    there = {curve.run(0, level) for curve in curves.values() for level in curve.levels}
+    measured = {}
+    for name in asked["curves"]:
+        curve = lookup("curve", name, curves, where)
+        try:
+            module.check(tasks[curve.task])
+            measured[name] = _measured_levels(asked, curve, there)
+        except InputError as error:
+            raise InputError(f"{where}: curve {name}: {error}") from None
+    for level in set(asked.get("levels", [])).difference(*measured.values()):
+        raise InputError(f"{where}: levels: found {level}, at which none of its curves has a run")
+    return {**asked, "measured": measured}
+
+
+def _measured_levels(asked: Entry, curve: Curve, there: set[str]) -> list[int]:
+    """The levels of a curve that it is asked about, or all at which there are the runs that it reads."""
+    found, refused = [], InputError("has a run at none of these levels")
+    for level in sorted(set(asked.get("levels", curve.levels)) & set(curve.levels)):
+        try:
+            for at, copy in analysis(asked["analysis"]).runs(level, curve.copy).values():
+                if replace(curve, copy=copy).run(0, at) not in there:
+                    said = f"copy {copy} of level {at}" if copy != curve.copy else f"level {at}"
+                    raise InputError(f"level {level} goes with {said}, which no curve of the study has")
+            found.append(level)
+        except InputError as error:
+            refused = error
+            if "levels" in asked:
+                raise
+    if not found:
+        raise refused
+    return found
+
+
 Known = Mapping[str, Curve | None]  # None: a curve that the study is without
 
 
-def _claim(claim: Entry, known: Known, tasks: Mapping[str, Entry], where: str) -> Entry:
+def _claim(
+    claim: Entry, known: Known, analyses: Mapping[str, Entry], tasks: Mapping[str, Entry], where: str
+) -> Entry:
     """A claim with what it compares spelt out: the numbers on its left and on its right. A curve that the
     study is without stays named: the claim is then graded as one that has no seeds."""
     curve = lookup("curve", claim["curve"], known, where)
@@ -434,7 +517,7 @@ def _claim(claim: Entry, known: Known, tasks: Mapping[str, Entry], where: str) -
     right = _right(claim, curve, known, where)
     for side in (left, right):
         if (other := known.get(side.get("curve", ""))) is not None:
-            _check_claimed(side["value"], other, tasks, where)
+            _check_claimed(side["value"], other, analyses, tasks, where)
     if claim["expect"] == "equal" and not claim["margin"] > 0:
         raise InputError(f"{where}: margin: equal needs one above 0, within which two numbers are equal")
     against = [f"{right['value']} of" if right.get("value", left["value"]) != left["value"] else ""]
@@ -447,7 +530,7 @@ def _claim(claim: Entry, known: Known, tasks: Mapping[str, Entry], where: str) -
         **kept,
         "against": "dense" if claim.get("against") == "dense" else " ".join(filter(None, against)),
         "expect": _direction(claim, curve, tasks, where),
-        "levels": _claimed_levels(claim, curve, right, known, where),
+        "levels": _claimed_levels(claim, curve, right, known, analyses, where),
         "left": left,
         "right": right,
     }
@@ -488,12 +571,19 @@ def _direction(claim: Entry, curve: Curve | None, tasks: Mapping[str, Entry], wh
     return "higher" if (expect == "better") != lower else "lower"
 
 
-def _claimed_levels(claim: Entry, curve: Curve | None, right: Entry, known: Known, where: str) -> list[int]:
-    """The levels of a claim: those it names, or all from 1 that both of its curves have."""
-    both = set(claim.get("levels", (1,)) if curve is None else curve.levels)
+def _claimed_levels(
+    claim: Entry,
+    curve: Curve | None,
+    right: Entry,
+    known: Known,
+    analyses: Mapping[str, Entry],
+    where: str,
+) -> list[int]:
+    """The levels of a claim: those it names, or all from 1 at which both of its curves have its values."""
+    both = set(claim.get("levels", (1,))) if curve is None else _valued(claim["value"], curve, analyses)
     other = known.get(right.get("curve", ""))
     if other is not None and right["level"] is None:
-        both &= set(other.levels)
+        both &= _valued(right["value"], other, analyses)
     levels: list[int] = claim.get("levels", sorted(both - {0}) or sorted(both))
     if missing := sorted(set(levels) - both):
         raise InputError(f"{where}: levels: found {missing[0]}, at which its curves have no runs to compare")
@@ -502,9 +592,27 @@ def _claimed_levels(claim: Entry, curve: Curve | None, right: Entry, known: Know
     return levels
 
 
-def _check_claimed(value: str, curve: Curve, tasks: Mapping[str, Entry], where: str) -> None:
+def _valued(value: str, curve: Curve, analyses: Mapping[str, Entry]) -> set[int]:
+    """The levels at which a curve has a value: of an analysis, those it is asked about."""
+    named = _of_analysis(value, analyses)
+    return set(curve.levels if named is None else analyses[named]["measured"].get(curve.name, ()))
+
+
+def _of_analysis(value: str, analyses: Mapping[str, Entry]) -> str | None:
+    """The analysis that `<analysis>.<number>` is of."""
+    name = value.rpartition(".")[0]
+    return name if name in analyses else None
+
+
+def _check_claimed(
+    value: str, curve: Curve, analyses: Mapping[str, Entry], tasks: Mapping[str, Entry], where: str
+) -> None:
     """A number that runs of a curve have; those of layers are known when there are masks."""
-    if value.startswith("layers."):
+    if (name := _of_analysis(value, analyses)) is not None:
+        lookup("curve", curve.name, analyses[name]["measured"], f"{where}: analysis {name}")
+        known = analysis(analyses[name]["analysis"]).VALUES
+        lookup("value", value.removeprefix(f"{name}."), known, f"{where}: analysis {name}")
+    elif value.startswith("layers."):
         _check_masks([curve], "layers", max(curve.levels), f"{where}: value {value}")
     else:
         _check_value(value, curve, tasks[curve.task], f"{where}: value")

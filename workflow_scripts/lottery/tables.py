@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import addresses
 from .addresses import file
-from .belonging import refuse_strays
+from .belonging import refuse_strays, strays
 from .endings import anew
 from .files import write_text
 from .over_tasks import task_table
@@ -31,7 +31,7 @@ def make_tables(asked: Mapping[str, Any], mine: str, outputs: Mapping[str, str])
     """Write the tables of a study, whose file of what it asks for is `mine`.
 
     Raises InputError for a run that is not the study's, or of files that do not belong together."""
-    refuse_strays(asked, Path(addresses.stale(asked["study"])), anew)
+    refuse_strays(strays(asked), Path(addresses.stale(asked["study"])), anew)
     write_tables(asked, outputs)
     shutil.rmtree(addresses.partial(asked["study"]), ignore_errors=True)
     for other in Path(mine).parent.glob(Path(addresses.asked("", "*")).name):

@@ -14,6 +14,7 @@ from .masks import Mask
 from .pruning import Pruning, pools, prunable_tensors
 from .weights import Network
 
+DENSE = "dense"  # no ticket: nothing is pruned
 WINNING = "winning"
 RANDOM = "random"  # global-permuted x fresh: depends on the target, the kept count and the seed only
 FRESH_OUTPUT, KEPT_OUTPUT = OUTPUTS = ("fresh-output", "kept-output")  # winning, but for the output layer

@@ -9,6 +9,10 @@ and, where a model cannot take every image and batch,
 
     check(input_shape, batch_size, **options)  raises InputError
 
+and, for analyses of masks,
+
+    connections(**options)  -> [runs.Connection], from the input to the output
+
 torch is imported inside `build`, so that planning a study does not import it.
 """
 

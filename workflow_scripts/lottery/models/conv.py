@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..runs import Connection, chain
 from . import check_poolings
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ def depends_on(input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
 def check(input_shape: tuple[int, int, int], batch_size: int, layers: int) -> None:
     """Raise InputError for images that are smaller than the poolings."""
     check_poolings(input_shape, layers // 2)
+
+
+def connections(layers: int) -> list[Connection]:
+    convolutions = [f"conv{number + 1}.weight" for number in range(layers)]
+    return chain(*convolutions, "fc1.weight", "fc2.weight", f"{OUTPUT}.weight")
 
 
 def build(input_shape: tuple[int, int, int], classes: int, layers: int) -> "nn.Module":

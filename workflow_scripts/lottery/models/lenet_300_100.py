@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
+from ..runs import Connection, chain
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -13,6 +15,10 @@ OPTIONS: dict[str, dict] = {}
 def depends_on(input_shape: tuple[int, int, int]) -> int:
     """What of the input's shape the parameters depend on: the number of pixels."""
     return math.prod(input_shape)
+
+
+def connections() -> list[Connection]:
+    return chain("fc1.weight", "fc2.weight", f"{OUTPUT}.weight")
 
 
 def build(input_shape: tuple[int, int, int], classes: int) -> "nn.Module":

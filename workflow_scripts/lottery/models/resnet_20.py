@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from ..runs import Connection
 from . import check_normalised
+from .resnet import block_connections
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +25,16 @@ def check(input_shape: tuple[int, int, int], batch_size: int, blocks: int, width
     """Raise InputError for one image alone whose last map is a single pixel."""
     shrinks = 4
     check_normalised((-(-input_shape[1] // shrinks), -(-input_shape[2] // shrinks)), batch_size)
+
+
+def connections(blocks: int, width: int) -> list[Connection]:
+    found, before = [Connection("0.weight", "input", "stem")], "stem"
+    for stage in (1, 2, 3):
+        for block in range(blocks):
+            name = f"stage{stage}_{block + 1}"
+            found += block_connections(name, before, 2, shorter=stage > 1 and not block)
+            before = name
+    return [*found, Connection(f"{OUTPUT}.weight", before, "output")]
 
 
 def build(input_shape: tuple[int, int, int], classes: int, blocks: int, width: int) -> "nn.Module":

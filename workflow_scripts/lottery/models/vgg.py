@@ -6,6 +6,7 @@ VGG19 has 20,040,522 parameters at 10 classes.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..runs import Connection, chain
 from . import check_normalised, check_poolings
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ def check(input_shape: tuple[int, int, int], batch_size: int, convs: Sequence[in
     _, height, width = input_shape
     check_poolings(input_shape, len(convs) - 1)
     check_normalised((height >> len(convs) - 1, width >> len(convs) - 1), batch_size)
+
+
+def connections(convs: Sequence[int], width: int) -> list[Connection]:
+    """Of torchvision's list of layers: convolution, normalisation, ReLU; a maximum after each stage."""
+    found, place = [], 0
+    for convolutions in convs:
+        found += [f"features.{place + 3 * number}.weight" for number in range(convolutions)]
+        place += 3 * convolutions + 1
+    return chain(*found, f"{OUTPUT}.weight")
 
 
 def build(input_shape: tuple[int, int, int], classes: int, convs: Sequence[int], width: int) -> "nn.Module":

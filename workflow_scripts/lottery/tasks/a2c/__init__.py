@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from ...errors import InputError
-from ...runs import Run, Task, Trained
+from ...runs import Connection, Run, Task, Trained, chain
 from ...seeds import generator, seed_for
 from ...weights import Network
 from . import games
@@ -109,6 +109,13 @@ def train(task: Task, runs: Sequence[Run]) -> list[Trained]:
 def reports(task: Task) -> tuple[str, ...]:
     """Numbers of a run beside the metric, for figures."""
     return ("training_reward", "games", "steps", "updates", "examples", "standard_error")
+
+
+def connections(task: Task) -> list[Connection]:
+    """Of the hidden layers and the two heads."""
+    hidden = chain(*(f"hidden.{number}.weight" for number in range(len(task["hidden"]))))
+    last = hidden[-1].target if hidden else "input"
+    return [*hidden, *(Connection(f"{head}.weight", last, head) for head in ("policy", "value"))]
 
 
 def module(task: Task) -> "nn.Module":

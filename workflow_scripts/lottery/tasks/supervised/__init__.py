@@ -11,7 +11,7 @@ import yaml
 from ... import plugins
 from ...data.images import describe
 from ...errors import InputError
-from ...runs import HERE, Process, Run, Task, Trained
+from ...runs import CONNECTIONS, HERE, Connection, Process, Run, Task, Trained
 from ...weights import Network, load_arrays
 from .settings import METRIC as METRIC
 from .settings import image_shape, options, streamed, training_examples
@@ -168,4 +168,20 @@ def scores(
     if method not in METHODS:
         raise InputError(f"criterion: found '{method}', allowed for this family: {', '.join(METHODS)}")
     found: dict[str, np.ndarray] = getattr(after, method)(task, network, data, process)
+    return found
+
+
+def statistics(task: Task, network: Network, data: Path, *, process: Process = HERE) -> Network:
+    """The network with the means and variances of its batch normalisation measured anew."""
+    from .after import statistics as measured
+
+    return measured(task, network, data, process)
+
+
+def connections(task: Task) -> list[Connection]:
+    """How the units of the task's model are connected. Raises InputError where the model does not say."""
+    model = plugins.find("models", task["model"]["name"])
+    if not hasattr(model, CONNECTIONS):
+        raise InputError(f"model {task['model']['name']} has no `{CONNECTIONS}`")
+    found: list[Connection] = model.connections(**options(task))
     return found

@@ -1,0 +1,1 @@
+"""Analyses of trained tickets, one file each: modules with the names of `analysis.Analysis`."""
