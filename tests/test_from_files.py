@@ -1,6 +1,5 @@
 """The data path of sets too large for memory: the same guarantees, whatever the number of workers."""
 
-import dataclasses
 import os
 
 import numpy as np
@@ -176,8 +175,7 @@ def test_a_killed_training_goes_on_with_the_same_bits(run, monkeypatch):
 
 
 def test_two_processes_train_on_files(run):
-    process = dataclasses.replace(run.process, ranks=2)
-    trained = loop.train(TASK, dataclasses.replace(run, process=process))
+    trained = loop.train(TASK | {"gpus": 2}, run)
     for name, m in run.mask.items():
         assert np.all(trained.network.tensors[name][~m] == 0)
     assert trained.metrics["steps"] == 6 and np.isfinite(trained.metrics["test_loss"])
