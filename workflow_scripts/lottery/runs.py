@@ -30,13 +30,11 @@ class Process:
     stop:       whether it has been told to end; a training then saves its state and leaves
     save_every: seconds between two saves
     data_root:  folder of the data sets' own files, for those that are read while training
-    ranks:      processes that share a training; None: as many as there are GPUs, where that is of use
     """
 
     stop: Callable[[], bool] = never
     save_every: float = 300.0
     data_root: Path = Path("data")
-    ranks: int | None = None
 
 
 HERE = Process()
@@ -108,7 +106,8 @@ class Family(Protocol):
     torch."""
 
     SCHEMA: dict[str, Any]
-    """JSON schema of the family's config entries; `length` and `rewind_points` are among the keys"""
+    """JSON schema of the family's config entries; `length` and `rewind_points` are among the keys, and `gpus`
+    where several can share a training"""
     RESOURCES: dict[str, Any]
     """what a training of it asks of a cluster, over `all` of config/resources.yaml"""
     SMALLEST: dict[str, dict[str, Any]]

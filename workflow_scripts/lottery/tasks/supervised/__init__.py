@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...runs import CONNECTIONS, HERE, Connection, Process, Run, Task, Trained
 from ...weights import Network, load_arrays
 from .settings import METRIC as METRIC
-from .settings import image_shape, options, streamed, training_examples
+from .settings import image_shape, options, share_of_batch, streamed, training_examples
 from .settings import steps as steps
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ def check(task: Task) -> None:
     for kind in task["augment"]:
         if kind not in kinds:
             raise InputError(f"augment: found {kind}, allowed for this data set: {', '.join(kinds)}")
+    share = share_of_batch(task)
     model = plugins.find("models", task["model"]["name"])
     if hasattr(model, "check"):
-        model.check(wanted, task["batch_size"], **options(task))
+        model.check(wanted, share, **options(task))
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
