@@ -1,6 +1,7 @@
 """Every key of every schema there is, spoilt in every way: a valid plan or one clear line, never a traceback.
 
-Schemas are found, not listed: those under config/schemas, and those of every family, kind of data and model.
+Schemas are found, not listed: those under config/schemas, and those of every family, kind of data, model and
+analysis.
 """
 
 import copy
@@ -10,7 +11,7 @@ from functools import cache
 import pytest
 import yaml
 from conftest import REPO, STUDY, TINY
-from lottery import data, plugins, runs
+from lottery import analysis, data, plugins, runs
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
 from lottery.study import read_study
@@ -159,10 +160,20 @@ def whole_study():
     """A study that has every key of its schema."""
     figure = STUDY["figures"][0] | {"labels": {"winning": "w"}, "y": [0, 1], "value": "value", "x": "pruned"}
     learning = {"name": "l", "kind": "learning", "curves": ["winning"], "levels": [0, 1]}
+    measured = {"name": "a", "analysis": "effective-sparsity", "curves": ["winning"], "levels": [1]}
+    measured |= {
+        "value": "connected",
+        "title": "t",
+        "caption": "c",
+        "labels": {"winning": "w"},
+        "draw": "values",
+        "x": "pruned",
+    }
     curve = STUDY["curves"][0] | {"source": "tiny", "copy": 0, "label": "w", "ticket": "winning"}
     more = {"evaluate": [1, 2], "keep_weights": False, "include": [], "without": []}
     swept = {"name": "{task}-w", "recipe": "imp", "sweep": {"task": ["tiny"]}}
-    return STUDY | more | {"curves": [curve, *STUDY["curves"][1:], swept], "figures": [figure, learning]}
+    more |= {"figures": [figure, learning], "analyses": [measured]}
+    return STUDY | more | {"curves": [curve, *STUDY["curves"][1:], swept]}
 
 
 def models():
@@ -209,6 +220,23 @@ def recipes():
         yield f"recipe in use: {what}", {"recipes": {"imp": bad}}
 
 
+def analyses():
+    """Every key of the entry of every analysis, on curves with copies."""
+    entry = read_yaml(SCHEMAS / "study.schema.yaml")["properties"]["analyses"]["items"]
+    again = [curve | {"name": f"{curve['name']}-1", "copy": 1} for curve in STUDY["curves"]]
+    for name in plugins.names("analyses"):
+        whole = {"name": "a", "analysis": name, "curves": ["winning-1"], "levels": [1], "title": "t"}
+        whole |= {
+            "value": next(iter(analysis.analysis(name).VALUES)),
+            "draw": "values",
+            "labels": {"winning-1": "w"},
+        }
+        study = STUDY | {"curves": [*STUDY["curves"], *again]}
+        for what, bad in spoilt(whole, analysis.schema_of(name, entry)):
+            yield f"analysis {name}: {what}", {"study": study | {"analyses": [bad]}}
+        yield f"analysis {name}", {"study": study | {"analyses": [whole]}}
+
+
 def resources():
     schema = read_yaml(SCHEMAS / "resources.schema.yaml")
     whole = {"all": RESOURCES, "families": {}, "tasks": {"*": {"gpu": 0}}}
@@ -224,7 +252,8 @@ def studies():
 
 # fewer means that a schema is no longer found; docs/configuration.md has the sum
 LEAST = {"studies": 1100, "recipes": 450, "resources": 1200, "families": 1800, "datasets": 600, "models": 250}
-KINDS = [studies, recipes, resources, families, datasets, models]
+LEAST |= {"analyses": 1000}
+KINDS = [studies, recipes, resources, families, datasets, models, analyses]
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,12 @@ class Piece:
 
     @property
     def address(self) -> str:
-        run = self.curve.run(self.seed, self.level)
+        """That of the run, but for a dense one that goes with levels of a lineage: it is then one of that."""
+        run, curve = self.curve.run(self.seed, self.level), self.curve
+        of_lineage = not all(other.is_dense(level) for other, level in self.runs().values())
+        if curve.is_dense(self.level) and of_lineage:
+            copy = addresses.copy_of(curve.copy)
+            run = addresses.lineage(curve.task, curve.recipe, self.seed, self.level, copy)
         return addresses.analysis(self.entry["analysis"], self.options, run)
 
     def runs(self) -> dict[str, tuple[Curve, int]]:

@@ -487,7 +487,8 @@ def _analysis(
 
 def _measured_levels(asked: Entry, curve: Curve, there: set[str]) -> list[int]:
     """The levels of a curve that it is asked about, or all at which there are the runs that it reads."""
-    found, refused = [], InputError("has a run at none of these levels")
+    found: list[int] = []
+    refused = None
     for level in sorted(set(asked.get("levels", curve.levels)) & set(curve.levels)):
         try:
             for at, copy in analysis(asked["analysis"]).runs(level, curve.copy).values():
@@ -496,11 +497,11 @@ def _measured_levels(asked: Entry, curve: Curve, there: set[str]) -> list[int]:
                     raise InputError(f"level {level} goes with {said}, which no curve of the study has")
             found.append(level)
         except InputError as error:
-            refused = error
+            refused = refused or error
             if "levels" in asked:
                 raise
     if not found:
-        raise refused
+        raise refused or InputError("has a run at none of these levels")
     return found
 
 
