@@ -52,4 +52,6 @@ use rule figure as analysis_figure with:
     params:
         figure=lambda w: study.drawn()[w.figure],
         curves=lambda w: study.legend(w.figure),
-        code=lambda w: code_of("figures", analysis_module(study.analyses[w.figure]["analysis"])),
+        code=lambda w: code_of(
+            "figures", "interpolation", analysis_module(study.analyses[w.figure]["analysis"])
+        ),

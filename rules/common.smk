@@ -17,8 +17,8 @@ from lottery.data import kind_of, record_of
 from lottery.errors import InputError
 from lottery.files import write_json
 from lottery.logs import data_root
-from lottery.provenance import code_of
 from lottery.pieces import pieces
+from lottery.provenance import code_of
 from lottery.study import (
     ladders,
     of_level,
@@ -52,10 +52,9 @@ FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(datas
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
 CLAIMS = {"claims": addresses.table(study.name, "claims"), "page": addresses.claims_page(study.name)}
+TABLES = {name: addresses.table(study.name, name) for name in study.tables}
 WANTED = study.asked()
 PIECES = {piece.address: piece for entry in study.analyses.values() for piece in pieces(WANTED, entry)}
-TABLES = {name: addresses.table(study.name, name) for name in study.tables}
-
 ANALYSED = {name: addresses.table(study.name, name) for name in study.analyses}
 
 # addresses of runs, with their wildcards
@@ -94,7 +93,9 @@ def asked_by(w):
     if not hasattr(w, "piece"):
         return study.resources[w.task]
     piece = PIECES[addresses.piece(w.piece)]
-    return study.resources[piece.curve.task] | piece.module.RESOURCES
+    asked = study.resources[piece.curve.task]
+    # several GPUs train together, but a network is evaluated on one
+    return asked | {"gpu": min(asked["gpu"], 1)} | piece.module.RESOURCES
 
 
 def cores(w):

@@ -186,7 +186,7 @@ def random_tickets(made, folder, seeds_and_levels):
     for seed, level in seeds_and_levels:
         where = folder / f"seed{seed}/level{level}"
         where.mkdir(parents=True)
-        outputs = addresses.files(str(where), "metrics", "curve", "provenance")
+        outputs = addresses.files(str(where), "metrics", "curve", "provenance", "trained")
         settings = training_settings(made, seed, level, "random", pruning=pruning)
         yield stages.train_random(settings, {"chance": str(chance)}, outputs, Process())
 
@@ -197,12 +197,12 @@ def test_stages_run_together_write_the_files_that_each_writes_alone(task, tmp_pa
     for stage in random_tickets(made, tmp_path / "alone", asked):
         stages.run(stage)
     expected = files(tmp_path / "alone")
-    assert len(expected) == 12
+    assert len(expected) == 18
     for number, order in enumerate(([0], [4, 1, 3], [5, 0, 3, 2, 4, 1])):
         folder = tmp_path / str(number)
         stages.run(*random_tickets(made, folder, [asked[place] for place in order]))
         found = files(folder)
-        assert len(found) == 2 * len(order)
+        assert len(found) == 3 * len(order)
         assert found == {name: expected[name] for name in found}
 
 

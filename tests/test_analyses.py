@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,6 +287,19 @@ def test_a_dense_run_s_barrier_to_level_1_is_its_lineage_s_and_its_instability_i
         for recipe in ("imp", "oneshot")
     ]
     assert found["parted"] == ["results/analysis/instability-points-3/dense/tiny/seed1/copy1.json"] * 2
+
+
+def test_a_job_gets_what_a_training_asks_for_but_one_gpu_and_none_for_masks(workspace):
+    resources = read_yaml(workspace.path / "config/resources.yaml")
+    resources["tasks"]["tiny"] = {"gpu": 4, "threads": 3, "mem_mb": 5000}
+    (workspace.path / "config/resources.yaml").write_text(yaml.safe_dump(resources))
+    said = with_analyses(workspace, SPARSITY, LEVELS, figures=[]).snakemake("-n", "--cores", "8").stdout
+    asked = re.findall(
+        r"^rule (\w+):.*?output: (\S+).*?threads: 3.*?gpu=(\d)[^\n]* mem_mb=5000", said, re.M | re.S
+    )
+    found = {(rule, Path(output).parts[2].partition("-")[0]): gpu for rule, output, gpu in asked}
+    assert found["analyse", "barrier"] == "1" and found["analyse", "effective"] == "0"
+    assert found["train_level", "tiny"] == "4"
 
 
 def net(*tensors):

@@ -8,8 +8,9 @@ import pytest
 import torch
 from conftest import REPO
 from lottery import masks, plugins
-from lottery.analyses.effective_sparsity import effective_mask
+from lottery.analyses.effective_sparsity import _units, effective_mask
 from lottery.errors import InputError
+from lottery.models import resnet
 from lottery.runs import Connection, chain, family
 from lottery.schemas import validate
 from lottery.training.modules import to_network
@@ -38,7 +39,7 @@ MODELS = {
     "conv": ((1, 16, 16), {"layers": 4}),
     "vgg": ((3, 16, 16), {"convs": [1, 2], "width": 6}),
     "resnet-20": ((3, 16, 16), {"blocks": 2, "width": 6}),
-    "resnet": ((3, 32, 32), {"depth": 18, "stem": "cifar"}),
+    "resnet": ((3, 16, 16), {"depth": 18, "stem": "cifar"}),
 }
 
 
@@ -77,6 +78,16 @@ def test_a_weight_is_effective_where_a_positive_network_has_a_gradient(name, kep
             assert np.array_equal(moves, on_path), key
             lost += np.count_nonzero(mask[key] & ~found[key])
     assert lost > 0 or kept > 0.1
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_every_weight_of_a_residual_network_is_a_connection_that_fits(depth):
+    with torch.device("meta"):
+        model = resnet.build((3, 32, 32), 10, depth, "imagenet")
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if p.ndim > 1}
+    connections = resnet.connections(depth, "imagenet")
+    assert {one.weight for one in connections} - {None} == set(shapes)
+    assert _units(connections, shapes)["output"] == 10
 
 
 def test_an_agent_s_two_heads_are_two_outputs(tasks):

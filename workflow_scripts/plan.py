@@ -10,6 +10,7 @@ from pathlib import Path
 from lottery import planning
 from lottery.addresses import FILES
 from lottery.errors import InputError
+from lottery.pieces import pieces
 from lottery.planning import Planned
 from lottery.schemas import read_yaml
 from lottery.study import Study, read_study
@@ -56,6 +57,8 @@ def report(
     known = {run: costs.seconds(one) for run, one in todo.items()}
     alone = planning.asked_for(study)
     print(f"study {study.name}: {len(every):,} trainings, {alone:,} if curves shared none")
+    if jobs := {one.address for entry in study.analyses.values() for one in pieces(study.asked(), entry)}:
+        print(f"analyses: {len(jobs):,} jobs, whose time is not counted")
     print(f"done already: {len(every) - len(todo):,}; would run: {len(todo):,}\n")
     print(f"{'task':28} {'to run':>7} {'done':>7} {'each':>10} {'in all':>10}  time is")
     for task in sorted({one.task for one in every.values()}):

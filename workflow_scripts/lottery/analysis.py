@@ -19,7 +19,7 @@ Numbers = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Analysed:
-    """A run as an analysis is given it: what of it is in the analysis's READS, else None.
+    """A run as an analysis is given it: what of it is in the analysis's READS; what is not may be None.
 
     shapes:  of all its tensors
     mask:    which weights its ticket has; None for a dense network
@@ -69,7 +69,7 @@ class Analysis(Protocol):
     READS: tuple[str, ...]
     """what it reads of each run: `mask`, `start`, `weights`"""
     RESOURCES: dict[str, Any]
-    """what it asks of a cluster, over what a training of the task asks"""
+    """what it asks of a cluster, over what a training of the task asks, of whose GPUs it gets one"""
     FIGURES: dict[str, Any]
     """name -> function that draws a figure of its own on a figures.Plot"""
 
@@ -93,6 +93,8 @@ def analysis(name: str) -> Analysis:
         raise InputError(
             f"analyses: {name} has no {', '.join(missing)}: analysis.py says what an analysis is"
         )
+    if missing := [key for key, schema in found.OPTIONS.items() if "default" not in schema]:
+        raise InputError(f"analyses: {name}: OPTIONS: {missing[0]} has no default")
     return cast(Analysis, found)
 
 

@@ -30,7 +30,7 @@ VALUES = {
     "effective_compression": "prunable weights / weights on a path",
 }
 READS = ("mask",)
-RESOURCES = {"gpu": 0, "mem_mb": 4000}
+RESOURCES = {"gpu": 0}
 FIGURES: dict[str, Any] = {}
 
 
