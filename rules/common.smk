@@ -12,6 +12,7 @@ from lottery import RESULTS_VERSION, addresses, endings, resources, runs, warm
 from lottery.addresses import copy_number, file, files
 from lottery.analysis import module_of as analysis_module
 from lottery.config import absent
+from lottery.criteria import SCORED
 from lottery.data import kind_of, record_of
 from lottery.errors import InputError
 from lottery.files import write_json
@@ -25,6 +26,7 @@ from lottery.study import (
     of_ticket,
     pruning_settings,
     read_study,
+    scoring_settings,
     training_settings,
 )
 from lottery.tickets import DENSE_REWOUND, MASKED
@@ -45,6 +47,7 @@ except InputError as error:
 config["frozen"] = asdict(study)
 
 LADDERS = ladders(study.recipes)
+SCORING = [name for name, recipe in study.recipes.items() if recipe["criterion"] in SCORED]
 FOLDERS = [name for name, dataset in study.datasets.items() if not kind_of(dataset).SUFFIX]
 RUN = ("metrics", "curve", "provenance")
 ASKED = addresses.asked(study.name, study.digest())
@@ -146,6 +149,10 @@ def recipe_of(w):
 
 def prune_input(w):
     return counted(addresses.prune_inputs(w.task, w.recipe, recipe_of(w), w.seed, int(w.level)))
+
+
+def score_input(w):
+    return data_input(w) | prune_input(w)
 
 
 def level_input(w):

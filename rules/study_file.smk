@@ -15,6 +15,9 @@ from lottery.schemas import read_yaml
 CONFIG = HERE / "config"
 GIVEN = {}  # keys of the study from the command line
 
+if workflow.is_main_process and "frozen" in config:
+    sys.exit("error: unknown key 'frozen'")  # which jobs alone are given
+
 # a study that another workflow hands over as a module's config is in no file of its own; a job's is frozen
 if not workflow.modifier.skip_configfile and "frozen" not in config:
     try:

@@ -75,6 +75,18 @@ class Liar(Walk):
         return np.zeros(5, np.float32), {}
 
 
+class Later(Walk):
+    """Shows what is wrong with it at its first step only."""
+
+    def step(self, action):
+        observation, reward, *more = super().step(action)
+        if self.broken == "grows":
+            return np.append(observation, np.float32(0)), reward, *more
+        if self.broken == "unpaid":
+            return observation, None, *more
+        raise RuntimeError("connection\nlost")
+
+
 def five_times(**settings):
     """A game wrapped by its entry point."""
     return Times(Walk(**settings), 5)
@@ -102,6 +114,9 @@ register("TwoAtOnce-v0", f"{__name__}:two_at_once")
 register("BadReward-v0", f"{__name__}:Walk", kwargs={"broken": "reward"})
 register("BadObservation-v0", f"{__name__}:Walk", kwargs={"broken": "observation"})
 register("Liar-v0", f"{__name__}:Liar")
+register("Grows-v0", f"{__name__}:Later", kwargs={"broken": "grows"})
+register("Unpaid-v0", f"{__name__}:Later", kwargs={"broken": "unpaid"})
+register("Stops-v0", f"{__name__}:Later")
 register("CannotBeMade-v0", f"{__name__}:cannot_be_made")
 register("SuttonsPole-v0", POLE, max_episode_steps=30, kwargs={"sutton_barto_reward": True})
 register("TenTimesPole-v0", POLE, max_episode_steps=30, additional_wrappers=(wrapper("Times", factor=10),))

@@ -5,8 +5,11 @@ import shutil
 
 import official_files
 import pytest
+import torchvision
 from conftest import DATASETS
+from lottery import plugins
 from lottery.data.images import prepare
+from lottery.datasets import cifar100_slice
 from lottery.errors import InputError
 
 FOLDER = {"name": "flowers", "of": "image-folder", "shape": [3, 32, 32], "classes": 2, "train": 10, "test": 4}
@@ -19,6 +22,29 @@ def unpacked_mnist(root, monkeypatch):
     for path in (root / "MNIST/raw").iterdir():
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
+
+
+def fashion_mnist(root, monkeypatch):
+    official_files.mnist(root, monkeypatch)
+    (root / "MNIST").rename(root / "FashionMNIST")
+    for name in ("resources", "mirrors"):
+        monkeypatch.setattr(
+            torchvision.datasets.FashionMNIST, name, getattr(torchvision.datasets.MNIST, name)
+        )
+    official_files.sizes(monkeypatch, "fashion-mnist", 40, 20)
+
+
+def slice_of_cifar100(root, monkeypatch):
+    """Its own two files, without the archive and without what the whole set has beside them."""
+    official_files.cifar100(root / "cifar100-slice", monkeypatch)
+    official_files.sizes(monkeypatch, "cifar100-slice", 200, 100)
+    own = torchvision.datasets.CIFAR100
+    monkeypatch.setattr(cifar100_slice, "FILES", {"train": own.train_list[0][1], "test": own.test_list[0][1]})
+    next((root / "cifar100-slice").glob("*.tar.gz")).unlink()
+    files = [path for path in (root / "cifar100-slice").rglob("*") if path.is_file()]
+    for path in files:
+        if path.name not in ("train", "test", "meta"):
+            path.unlink()
 
 
 def without_archive(make):
@@ -48,9 +74,11 @@ def unpacked_imagenet(root, monkeypatch):
 KINDS = {  # how it is made, its entry
     "mnist": (official_files.mnist, DATASETS["mnist"]),
     "mnist unpacked": (unpacked_mnist, DATASETS["mnist"]),
+    "fashion-mnist": (fashion_mnist, DATASETS["fashion-mnist"]),
     "cifar10": (without_archive(official_files.cifar10), DATASETS["cifar10"]),
     "cifar10 archive": (only_archive, DATASETS["cifar10"]),
     "cifar100": (without_archive(official_files.cifar100), DATASETS["cifar100"]),
+    "cifar100 slice": (slice_of_cifar100, DATASETS["cifar100-slice"]),
     "svhn": (official_files.svhn, DATASETS["svhn"]),
     "images in memory": (lambda root, _: official_files.image_folder(root), FOLDER),
     "images streamed": (lambda root, _: official_files.image_folder(root), FOLDER | {"streamed": True}),
@@ -102,6 +130,11 @@ def a_link_to_nothing(path, other):
 
 WAYS = (missing, truncated, cut_at_its_end, longer, swapped, empty, a_text, a_folder, a_link_to_nothing)
 HARMLESS = {swapped, longer, cut_at_its_end}  # to images: labels cannot be known, decoders read up to the end
+
+
+def test_every_data_set_there_is_is_damaged_here():
+    """But the embedded one, whose checksum test_data.py holds."""
+    assert {entry["of"] for _, entry in KINDS.values()} == set(plugins.names("datasets")) - {"digits"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ from lottery.config import absent, from_command_line, read_datasets, read_tasks
 from lottery.datasets import imagenet
 from lottery.errors import InputError
 from lottery.schemas import read_yaml
-from lottery.study import Curve, ladder, read_study
+from lottery.study import Curve, ladder, ladders, read_study
 from lottery.tasks import supervised
 
 
@@ -128,6 +128,10 @@ IMPOSSIBLE = [
         "value: found 'status', allowed for curve winning: value, gap, test_loss",
     ),
     (figure("metric", "random", value="moved_kept"), "value: found 'moved_kept', allowed for curve random"),
+    (figure("difference", value="gap"), "f: value: found 'gap', which kind difference does not read"),
+    (figure("learning", levels=[1], y=[0, 1]), "f: y: found [0, 1], which kind learning does not read"),
+    (figure("layers", x="pruned"), "figure f: x: found 'pruned', which kind layers does not read"),
+    (figure("metric", levels=[1]), "figure f: levels: found [1], which kind metric does not read"),
     (figure("metric", y=[1, 0.8]), "figure f: y: found [1, 0.8], allowed: a lower end and an upper one"),
     ({"levels": 0, "figures": []}, "curve random: has no level, since levels has none from 1"),
     ({"evaluate": [], "figures": []}, "curve random: has no level, since evaluate has none from 1"),
@@ -148,7 +152,20 @@ RECIPES = [
         "bad: rate: found '2e-1', allowed: a number above 0 and below 1 (YAML reads 1e-3",
     ),
     ({"scope": "local"}, "bad: scope: found 'local', allowed: global, layerwise"),
-    ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude"),
+    ({"criterion": "magnitud"}, "bad: criterion: found 'magnitud', allowed: magnitude, snip"),
+    (
+        {"criterion": "snip", "rewind": {"weights": "init"}},
+        "bad: iterative: found true with criterion snip, which scores what a ticket starts from; allowed:",
+    ),
+    (
+        {"criterion": "snip", "iterative": False},
+        "bad: rewind.weights: found nothing with criterion snip, which scores what a ticket starts from; "
+        "allowed: init, or a rewind point",
+    ),
+    (
+        {"criterion": "snip", "iterative": False, "rewind": {"weights": "final"}},
+        "bad: rewind.weights: found final with criterion snip",
+    ),
     ({"rates": {"output": 0.1}}, "bad: rates: allowed with scope layerwise only, found scope global"),
     ({"roles": ["norm"]}, "bad: roles.0: found 'norm', allowed: weight, bias, embedding"),
     ({"exclude": ["*"]}, "bad: exclude: found '*', which leaves nothing to prune"),
@@ -257,6 +274,35 @@ def test_an_output_layer_is_carried_only_where_outputs_mean_the_same(refused):
     )
 
 
+SNIP = {"snip": {"criterion": "snip", "iterative": False, "rewind": {"weights": "init"}}}
+
+
+def test_a_family_that_has_no_such_scores_is_refused(refused, monkeypatch):
+    games = runs.family("a2c").SMALLEST
+    game = {**next(iter(games.values())), "rewind_points": ["epoch1"]}
+    message = refused(curve(task="game", recipe="snip"), tasks={"game": game}, recipes=SNIP)
+    assert "curve winning: recipe snip: task game: family a2c has no `scores`" in message
+    monkeypatch.setattr(supervised, "METHODS", ("grasp",))
+    message = refused(curve(recipe="snip", ticket="kept-fresh"), recipes=SNIP)
+    assert "task tiny: criterion: found snip, allowed for family supervised: grasp" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (figure("movement", "winning"), "figure f: curve winning"),
+        (figure("metric", "winning", value="moved_kept"), "figure f: curve winning"),
+        ({"claims": [{"value": "moved_pruned", "against": 0}]}, "claim c: curve winning"),
+        ({"claims": [{"against_value": "moved_pruned"}]}, "claim c: curve winning"),
+    ],
+)
+def test_how_far_weights_moved_before_a_mask_is_not_asked_where_none_did(refused, changes, what):
+    said = {"name": "c", "statement": "s", "source": "s", "curve": "winning", "expect": "higher"}
+    claims = [{**said, **claim} for claim in changes.get("claims", ())]
+    message = refused({**curve(recipe="snip"), "figures": [], **changes, "claims": claims}, recipes=SNIP)
+    assert f"{what}: recipe snip prunes before any weight has moved" in message
+
+
 @pytest.mark.parametrize("rewind", [{"weights": "final"}, {"optimizer": "rewound"}])
 def test_a_control_of_a_recipe_that_has_no_ticket_is_refused(refused, rewind):
     message = refused(curve(recipe="r", ticket="kept-fresh"), recipes={"r": {"rewind": rewind}})
@@ -348,7 +394,7 @@ def test_an_option_that_is_equal_and_another_type_is_refused(refused):
     assert "depth: found 18.0, allowed: 18, 34, 50, 101, 152" in message
 
 
-NAMES = ["a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
+NAMES = ["x" * 101, "a b", "a/b", "../a", "é", "", "-a", ".a", "a\n", "a{b", "{a}", "a*"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
@@ -371,7 +417,9 @@ def test_a_message_is_one_line_whatever_was_found(refused):
     assert refused({"study": "a\nb", "curves": [{"name": "x\ny"}]}).startswith("study a b: ")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- 1\n- 2\n", "a:\n\t- b", "a: 2001-99-99", "a: " + "[" * 2000, "a: &a [*a]"]
+)
 def test_a_file_that_is_not_a_yaml_mapping_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=r"c.yaml: (is not YAML|found list)") as error:
@@ -546,3 +594,14 @@ def test_groups_over_tasks_are_compared_with_random_tickets_of_their_ladder(tmp_
     config["figures"][0]["kind"] = "metric"
     found = read_study(config, REPO / "config")
     assert "groups" not in found.asked() and "tasks" not in found.tables
+
+
+def test_a_ladder_of_many_rates_has_a_name_that_a_folder_can_have(recipes, tmp_path):
+    """VGG19's layers, each with a rate of its own: more characters than a file's name has."""
+    rates = {f"features.{layer}.weight": 0.2 for layer in range(0, 52, 3)}
+    whole = recipes["layerwise"] | {"rates": rates}
+    names = [ladder(whole), ladder(whole | {"rates": rates | {"features.51.weight": 0.3}})]
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert names[0] != names[1] and names[0].startswith("layerwise-weight-p0.2-features.0.weight-p0.2-f")
+    assert ladders({"a": whole})[names[0]]["rates"] == rates

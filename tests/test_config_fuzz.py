@@ -38,7 +38,6 @@ STRANGE = [
     "{x}",
 ]
 STRANGE += [float("inf"), float("-inf"), float("nan"), [], [[]], [None], [1, 1], {}, {"a": None}, {1: 2}]
-TWICE = "{entry: {key: 1, key: 2}}"
 
 
 class Config:
@@ -286,13 +285,23 @@ def test_a_spoilt_config_is_a_plan_or_one_line(tmp_path, kind, counts, monkeypat
     assert counts[kind.__name__] > LEAST[kind.__name__] and not list(tmp_path.rglob("results"))
 
 
-@pytest.mark.parametrize(
-    "file", ["tasks/all.yaml", "recipes/all.yaml", "datasets/all.yaml", "resources.yaml"]
-)
+TWICE = ["{entry: {key: 1, key: 2}}", "{a: 1, a: 2}", "{a: {b: [{c: 1, c: 2}]}}"]
+TWICE += ["{a: {1: x, 0x1: y}}", "{a: {yes: x, true: y}}", "{a: {1: x, '1': y}}", "{a: {<<: {b: 1, b: 2}}}"]
+FILES = ["tasks/all.yaml", "recipes/all.yaml", "datasets/all.yaml", "resources.yaml", "studies/more.yaml"]
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_a_key_given_twice_is_one_line_in_every_file(tmp_path, file):
+    """Also where it is written in two ways, or within what another entry takes over."""
     config = Config(tmp_path)
     config.read()
-    for text in (TWICE, "{a: 1, a: 2}", "{a: {b: [{c: 1, c: 2}]}}"):
+    include = ["more"] if file == "studies/more.yaml" else []
+    for text in TWICE:
         (tmp_path / file).write_text(text)
-        with pytest.raises(InputError, match="is there twice"):
-            read_study(copy.deepcopy(STUDY), tmp_path)
+        with pytest.raises(InputError, match=rf"{file}, line 1: '.*' is there twice"):
+            read_study(STUDY | {"include": include}, tmp_path)
+
+
+def test_what_an_anchor_gives_may_be_given_anew(tmp_path):
+    (tmp_path / "a.yaml").write_text("_a: &a {x: 1, y: 1}\n_b: &b {<<: *a, y: 2}\nc: {<<: [*b, *a], z: 3}\n")
+    assert read_yaml(tmp_path / "a.yaml")["c"] == {"x": 1, "y": 2, "z": 3}

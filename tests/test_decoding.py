@@ -1,5 +1,8 @@
 """Every type of pixel that the image library can open: read right, or refused with its file and type."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from lottery.data.images import prepare
@@ -85,6 +88,28 @@ def test_a_twelve_bit_tiff_and_one_whose_white_is_zero(tmp_path):
     _tiff(path, GRAY.tobytes(), bits=8, samples=2)
     with pytest.raises(InputError, match=r"12.tif: .*signed pixels of type L in TIFF"):
         decode(path, 1)
+
+
+@pytest.mark.parametrize(
+    ("colour", "pixels"),
+    [
+        (2, COLOUR),
+        (6, np.dstack([COLOUR, ALPHA])),
+        (4, np.dstack([GRAY, ALPHA])),
+    ],
+    ids=["RGB", "RGBA", "LA"],
+)
+def test_a_png_of_16_bits_and_several_channels(tmp_path, colour, pixels):
+    """Which the library reads and does not write; the lower bits are others than the upper ones."""
+    rows = (pixels.astype(">u2") << 8 | pixels // 3).astype(">u2")
+    header = struct.pack(">IIBBBBB", 32, 8, 16, colour, 0, 0, 0)
+    content = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", content), (b"IEND", b"")):
+        file += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    (tmp_path / "16.png").write_bytes(file)
+    found = decode(tmp_path / "16.png").numpy().transpose(1, 2, 0)
+    assert np.array_equal(found, pixels[..., :3] if colour != 4 else np.dstack([GRAY] * 3))
 
 
 def _tiff(path, content, bits, photometric=1, samples=1):

@@ -1,6 +1,5 @@
 """The data path of sets too large for memory: the same guarantees, whatever the number of workers."""
 
-import dataclasses
 import os
 
 import numpy as np
@@ -176,14 +175,33 @@ def test_a_killed_training_goes_on_with_the_same_bits(run, monkeypatch):
 
 
 def test_two_processes_train_on_files(run):
-    process = dataclasses.replace(run.process, ranks=2)
-    trained = loop.train(TASK, dataclasses.replace(run, process=process))
+    trained = loop.train(TASK | {"gpus": 2}, run)
     for name, m in run.mask.items():
         assert np.all(trained.network.tensors[name][~m] == 0)
     assert trained.metrics["steps"] == 6 and np.isfinite(trained.metrics["test_loss"])
 
 
-def test_an_image_that_has_gone_bad_is_named(run, tmp_path, monkeypatch):
-    (tmp_path / "flowers/train/rose/1.jpg").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"rose/1.jpg: cannot be decoded as an image"):
-        loop.train(dict(TASK) | {"validation": 0}, dataclasses.replace(run))
+def test_an_image_that_has_gone_bad_is_named(run, tmp_path):
+    path = tmp_path / "flowers/train/rose/1.jpg"
+    path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=rf"^{path}: cannot be decoded as an image \(.*\)$"):
+        loop.train(dict(TASK) | {"validation": 0}, run)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_changed_after_preparation_are_refused_and_not_trained_on(run, tmp_path, part):
+    """Two whose labels are exchanged, as when both are moved to the other's class."""
+    a, b = (tmp_path / "flowers" / part / name / "0.jpg" for name in ("rose", "tulip"))
+    sizes = a.stat().st_size, b.stat().st_size
+    assert sizes[0] != sizes[1]
+    a.rename(tmp_path / "x")
+    b.rename(a)
+    (tmp_path / "x").rename(b)
+    with pytest.raises(InputError) as refused:
+        loop.train(dict(TASK) | {"validation": 0}, run)
+    said = [
+        f"{path}: has {now} bytes, had {before} when the data set was prepared; put it back, or delete "
+        f"{run.data} and run again"
+        for path, now, before in ((a, sizes[1], sizes[0]), (b, sizes[0], sizes[1]))
+    ]
+    assert str(refused.value) in said

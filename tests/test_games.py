@@ -6,6 +6,7 @@ import sys
 
 import gymnasium
 import numpy as np
+import own_games
 import pytest
 from conftest import contents
 from lottery.errors import InputError
@@ -132,13 +133,23 @@ def test_an_id_is_as_gymnasium_takes_it(monkeypatch):
     assert (own.played, own.note, own.observations) == ("LunarLander-v2", "", 2)
 
 
-def test_a_known_id_that_stands_for_another_game_is_not_a_fast_one(monkeypatch):
-    made = dataclasses.replace(gymnasium.registry["MountainCar-v0"], id="CartPole-v1")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entry_point": gymnasium.registry["MountainCar-v0"].entry_point},
+        {"kwargs": {"sutton_barto_reward": True}},
+        {"additional_wrappers": (own_games.wrapper("Times", factor=10),)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_known_id_that_stands_for_another_game_is_not_a_fast_one(monkeypatch, change):
+    made = dataclasses.replace(gymnasium.registry["CartPole-v1"], **change)
     monkeypatch.setitem(gymnasium.registry, "CartPole-v1", made)
     games.find.cache_clear()
     own = games.find("CartPole-v1")
     games.find.cache_clear()
-    assert (own.entry, own.observations) == ("", 2)
+    assert own.entry == "" and not games.all_at_once(own)
+    assert_gymnasium_s(own, own.spec, 100, at_random(own))
 
 
 def test_an_acrobot_wraps_its_angles_and_bounds_its_speeds_as_gymnasium_s():
@@ -197,6 +208,9 @@ REFUSED = [
         "own_games:Liar-v0",
         "begins with an observation of shape (5,), its space: Box(-inf, inf, (3,), float32)",
     ),
+    ("own_games:Grows-v0", "goes on with an observation of shape (4,), its space: Box(-inf, inf, (3,)"),
+    ("own_games:Unpaid-v0", "Unpaid-v0 cannot be played here: TypeError: float() argument must be"),
+    ("own_games:Stops-v0", "Stops-v0 cannot be played here: RuntimeError: connection lost"),
 ]
 
 

@@ -184,7 +184,7 @@ def test_pruning_imports_no_torch():
     ],
 )
 def test_a_training_began_with_what_the_level_before_left(point, level, began):
-    entry = {"iterative": True, "rewind": {"weights": point}}
+    entry = {"criterion": "magnitude", "iterative": True, "rewind": {"weights": point}}
     made = addresses.origin("t", "r", entry, 1, level)
     assert made.began == addresses.Place(f"results/{began[0]}", began[1])
     if level > 1:

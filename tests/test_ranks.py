@@ -6,22 +6,24 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+import torch
 from conftest import REPO
 from lottery import masks, tickets, weights
 from lottery.errors import InputError
 from lottery.pruning import Pruning
+from lottery.resources import read_resources
 from lottery.rewinding import Rewind
-from lottery.runs import Process, Run
+from lottery.runs import Run
 from lottery.seeds import seed_for
 from lottery.tasks import supervised
 from lottery.tasks.supervised import loop
 from lottery.training import ranks
 
+ALL = {"gpu": 0, "threads": 1, "mem_mb": 1000, "runtime": 10, "pack": 1}
 CHANGES = {"clip_norm": 1.0, "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}}
 
 
@@ -41,7 +43,7 @@ def made(tiny, digits, tmp_path):
 def test_two_processes_train_as_one(made):
     task, run = made()
     alone = loop.train(task, run)
-    together = loop.train(task, replace(run, process=Process(ranks=2)))
+    together = loop.train(task | {"gpus": 2}, run)
     for name, values in alone.network.tensors.items():
         assert np.allclose(values, together.network.tensors[name], atol=2e-4), name
         if name in run.mask:
@@ -53,53 +55,127 @@ def test_two_processes_train_as_one(made):
         assert mine["train_loss"] == pytest.approx(other["train_loss"], abs=1e-3)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused():
-    assert (ranks.number(4, None, 60), ranks.number(4, 2, 60), ranks.number(0, None, 60)) == (4, 2, 1)
-    with pytest.raises(InputError, match="batch_size: 60 is not a multiple of the 7 GPUs"):
-        ranks.number(1, 7, 60)
+def test_processes_are_those_of_the_task_whatever_the_machine_has(made, monkeypatch):
+    task, run = made()
+    asks = task | {"gpus": 4}
+    assert [ranks.number(task, devices) for devices in (0, 1, 8)] == [1, 1, 1]
+    assert [ranks.number(asks, devices) for devices in (0, 4, 8)] == [4, 4, 4]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    with pytest.raises(InputError) as refused:
+        loop.train(asks, run)
+    assert str(refused.value) == (
+        "task tiny: gpus: found 3 on this machine, 4 asked for: train it on one that has 4, or change the "
+        "task's gpus, which makes it another training"
+    )
+
+
+def test_a_batch_is_checked_as_it_is_shared(tiny):
+    assert "gpus" not in tiny()
+    assert tiny(gpus=2)["gpus"] == 2
+    with pytest.raises(InputError, match=r"tiny: batch_size: found 60, allowed: a multiple of gpus, 7$"):
+        tiny(gpus=7)
+    normalised = {"model": {"name": "vgg", "convs": [1, 1, 1, 1], "width": 4}, "batch_size": 4}
+    tiny(gpus=2, **normalised)
+    with pytest.raises(InputError, match=r"tiny: batch_size: found 1 for a GPU, allowed: from 2, where"):
+        tiny(gpus=4, **normalised)
+
+
+def test_a_cluster_is_asked_for_as_many_gpus_as_share_a_training(tiny, tmp_path):
+    tasks = {"one": tiny(), "several": tiny(gpus=4), "elsewhere": tiny(gpus=4)}
+    (tmp_path / "resources.yaml").write_text(
+        json.dumps({"all": ALL, "families": {}, "tasks": {"*": {"threads": 2}, "elsewhere": {"gpu": 0}}})
+    )
+    schema = REPO / "config/schemas/resources.schema.yaml"
+    found = read_resources(tmp_path / "resources.yaml", schema, tasks)
+    assert {name: asked["gpu"] for name, asked in found.items()} == {"one": 1, "several": 4, "elsewhere": 0}
+
+
+def test_the_tasks_of_large_images_say_their_gpus(tasks):
+    several = {name: task["gpus"] for name, task in tasks.items() if "gpus" in task}
+    models = ("vgg19", "resnet50")
+    assert several == {f"{name}-{model}": 8 for name in ("imagenet", "places365") for model in models}
+    found = read_resources(
+        REPO / "config/resources.yaml", REPO / "config/schemas/resources.schema.yaml", tasks
+    )
+    assert all(found[name]["gpu"] == 8 for name in several)
 
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from torch import nn
 from lottery import logs, masks, weights
+from lottery.models import vgg
 from lottery.rewinding import Rewind
 from lottery.runs import Run
 from lottery.tasks.supervised import loop
+built = vgg.build
+def build(*arguments, **options):
+    model = built(*arguments, **options)
+    model.flatten = nn.Sequential(nn.Flatten(), nn.Dropout(0.2))
+    return model
+vgg.build = build
 if __name__ == "__main__":
     folder, task = Path(sys.argv[1]), json.loads(sys.argv[2])
     start, mask = weights.load(folder / "start.safetensors")[0], masks.load(folder / "mask.npz")[0]
     checkpoint, data = folder / "checkpoint.safetensors", folder / "digits.safetensors"
     process = logs.process(logs.surroundings())
     run = Run(start, mask, 1, Rewind(), checkpoint, "test", data, process=process)
-    weights.save(folder / "end.safetensors", loop.train(task, run).network)
+    trained = loop.train(task, run)
+    weights.save(folder / "end.safetensors", trained.network)
+    (folder / "end.json").write_text(json.dumps([trained.curve, trained.metrics]))
 """
 
 
-def test_stopped_together_they_go_on_with_the_same_bits(made, digits, tmp_path):
-    """A batch-normalised network, whose statistics are those of the first process."""
+def shares(process):
+    """The processes of a training, less what Python starts beside them."""
+    found = psutil.Process(process.pid).children()
+    return [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+
+
+ENDS = [  # how a training ends, and with which status
+    (lambda process: process.terminate(), 143),
+    (lambda process: process.kill(), -signal.SIGKILL),
+    (lambda process: shares(process)[1].kill(), 1),
+]
+
+
+def test_ended_and_started_again_they_give_the_same_bits(made, digits, tmp_path):
+    """Of weights, curve and metrics, with batch normalisation and dropout, saved between two rows.
+
+    In three processes, since the sum of two numbers does not depend on their order.
+    """
     task, run = made(
-        model={"name": "vgg", "convs": [1, 1], "width": 4}, length="epoch20", evaluate_every="epoch10"
+        model={"name": "vgg", "convs": [1, 1], "width": 4}, length="epoch8", evaluate_every="epoch4", gpus=3
     )
     weights.save(tmp_path / "start.safetensors", run.start)
     masks.save(tmp_path / "mask.npz", run.mask)
     (tmp_path / "digits.safetensors").symlink_to(digits)
     (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(REPO / "workflow_scripts"), "LOTTERY_RANKS": "2"}
     command = [sys.executable, tmp_path / "script.py", tmp_path, json.dumps(task)]
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    ended = [tmp_path / "end.safetensors", tmp_path / "end.json"]
 
-    def start(minutes="5"):
-        return subprocess.Popen(command, env={**environment, "LOTTERY_CHECKPOINT_MINUTES": minutes})
+    def start(minutes):
+        environment = {"PYTHONPATH": str(REPO / "workflow_scripts"), "LOTTERY_CHECKPOINT_MINUTES": minutes}
+        return subprocess.Popen(command, env=os.environ | environment)
 
-    assert start().wait(600) == 0
-    undisturbed = Path(tmp_path / "end.safetensors").read_bytes()
-    (tmp_path / "end.safetensors").unlink()
-    (tmp_path / "checkpoint.safetensors").unlink(missing_ok=True)
-    process = start("0.01")
-    while not (tmp_path / "checkpoint.safetensors").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(300) == 143
-    assert not (tmp_path / "end.safetensors").exists()
-    assert start().wait(600) == 0
-    assert (tmp_path / "end.safetensors").read_bytes() == undisturbed
+    assert start("5").wait(300) == 0
+    undisturbed = [path.read_bytes() for path in ended]
+    for path in ended:
+        path.unlink()
+    before = None
+    for end, status in ENDS:
+        process = start("0.0001")
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert process.poll() is None
+            time.sleep(0.02)
+        theirs = shares(process)
+        assert len(theirs) == 3
+        end(process)
+        assert process.wait(100) == status
+        assert not psutil.wait_procs(theirs, 60)[1]
+        assert not any(path.exists() for path in ended)
+        before = checkpoint.stat().st_mtime_ns
+    assert start("5").wait(300) == 0
+    assert [path.read_bytes() for path in ended] == undisturbed

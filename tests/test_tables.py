@@ -428,3 +428,21 @@ def test_the_dense_network_rewound_is_a_line_across_and_not_the_dense_run(tmp_pa
     path = Path(rewound.run(2, 0)) / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
     assert "hollow" in drawn_svg("metric", ["winning", "rewound"], tables_of([CURVES[0], rewound]))
+
+
+def test_what_failed_runs_do_not_have_is_said_to_be_left_out(made):
+    """Not to count at chance, which is of the metric; also where no run of a level is left to be hollow."""
+    for name, seeds in (("winning", (1,)), ("random", (1, 2, 3))):
+        for seed in seeds:
+            folder = Path(next(curve for curve in CURVES if curve.name == name).run(seed, 2))
+            run = json.loads((folder / "metrics.json").read_text()) | {"status": "collapsed", "value": 0.1}
+            del run["metrics"]["train_accuracy"]
+            (folder / "metrics.json").write_text(json.dumps(run))
+            (folder / "curve.csv").write_text("step\n")
+    inputs = tables_of(CURVES)
+    for names in (["winning"], ["random"]):
+        text = drawn_svg("metric", names, inputs, value="train_accuracy")
+        assert "not all 3 runs ended well; failed ones are left out" in text
+        assert "failed ones count at chance" in drawn_svg("metric", names, inputs)
+    text = drawn_svg("learning", ["winning", "random"], inputs)
+    assert "random, 40 %: no run has a curve" in text and "winning, 40 % (2 of 3 ended well)" in text

@@ -84,7 +84,7 @@ def test_an_error_of_the_user_s_is_one_line_in_the_log(workflow, tmp_path, where
 
 
 @pytest.mark.parametrize("value", ["five", "-1", "nan"])
-@pytest.mark.parametrize("variable", ["LOTTERY_CHECKPOINT_MINUTES", "LOTTERY_RANKS"])
+@pytest.mark.parametrize("variable", ["LOTTERY_CHECKPOINT_MINUTES"])
 def test_an_environment_variable_that_is_no_number_is_one_line(tmp_path, variable, value, tiny):
     settings = {"task": tiny(), "seed": 1}
     done = call({"LOTTERY_WARM": "off", variable: value}, tmp_path / "log", settings=settings, outputs={})

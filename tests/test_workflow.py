@@ -560,6 +560,8 @@ def test_a_list_on_the_command_line_is_one(workspace):
     assert "/seed7/" in said.stdout and "/seed1/" not in said.stdout
     said = workspace.snakemake("-n", "--config", "seeds=nonsense", check=False)
     assert "error: study tiny: seeds: found 'nonsense', allowed: a list of at least one\n" in said.stderr
+    said = workspace.snakemake("-n", "--config", "frozen={}", check=False)
+    assert said.stderr.endswith("error: unknown key 'frozen'\n")
 
 
 def test_a_damaged_mask_is_refused_and_named(finished):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from .criteria import SCORED
+
 RESULTS = "results"
 
 FILES = {
@@ -162,14 +164,14 @@ class Place:
 class Origin:
     """What a level is made from.
 
-    trained: the run that is pruned, and the file with its final weights
-    weights: that file
-    began:   the weights that run began with, less those that `before` prunes
+    trained: the run that is pruned; None where the level's start is scored, before any training
+    weights: the file with its final weights, or with the start
+    began:   the weights that run began with, less those that `before` prunes; or the start
     before:  the level in whose mask this one is nested, or None
     start:   the weights that the level's own training begins with
     """
 
-    trained: str
+    trained: str | None
     weights: str
     began: Place
     before: str | None
@@ -186,13 +188,16 @@ def origin(task: str, recipe: str, entry: Mapping[str, Any], seed: int | str, le
     """What a level of a lineage is made from; `entry` is the recipe's.
 
     Level 1, and every level of one-shot pruning, is pruned from the dense run, other levels from the one
-    before."""
+    before; where the criterion looks at data, every level from the weights that it starts from."""
     whole, point = dense(task, seed), entry["rewind"]["weights"]
 
     def start(trained: str) -> Place:
         """What a level begins with that is pruned from a run."""
         return Place(file(trained, "weights")) if point == "final" else rewound(task, seed, point)
 
+    if entry["criterion"] in SCORED:
+        scored = rewound(task, seed, point)
+        return Origin(None, scored.file, scored, None, scored)
     if level == 1 or not entry["iterative"]:
         return Origin(whole, file(whole, "weights"), rewound(task, seed, "init"), None, start(whole))
     trained = lineage(task, recipe, seed, level - 1)
@@ -212,10 +217,12 @@ def init_inputs(task: str, seed: int | str) -> dict[str, str]:
     return files(dense(task, seed), "init", "init_record")
 
 
-def start_inputs(task: str, seed: int | str, rewind: Mapping[str, str]) -> dict[str, str]:
+def start_inputs(task: str, seed: int | str, entry: Mapping[str, Any]) -> dict[str, str]:
     """The weights that a recipe rewinds to, and the optimizer's state there if it reads that."""
-    whole = dense(task, seed)
-    found = {"start": rewound(task, seed, rewind["weights"]).file, "start_record": file(whole, "metrics")}
+    whole, rewind = dense(task, seed), entry["rewind"]
+    untrained = entry["criterion"] in SCORED and rewind["weights"] == "init"
+    record = file(whole, "init_record" if untrained else "metrics")
+    found = {"start": rewound(task, seed, rewind["weights"]).file, "start_record": record}
     return found | (files(whole, "optimizer", "optimizer_record") if rewind["optimizer"] == "rewound" else {})
 
 
@@ -227,8 +234,11 @@ def mask_inputs(task: str, recipe: str, seed: int | str, level: int) -> dict[str
 def prune_inputs(
     task: str, recipe: str, entry: Mapping[str, Any], seed: int | str, level: int
 ) -> dict[str, str]:
-    """What the mask of a level is made from."""
+    """What the mask of a level is made from, beside the data where its criterion looks at them."""
     made = origin(task, recipe, entry, seed, level)
+    if made.trained is None:
+        start = start_inputs(task, seed, entry)
+        return {key: start[key] for key in ("start", "start_record")}
     found = {"weights": made.weights, "weights_record": file(made.trained, "metrics")}
     found["began"] = made.began.file
     return found if made.before is None else found | mask_inputs(task, recipe, seed, level - 1)
@@ -241,9 +251,10 @@ def level_inputs(
     if entry["rewind"]["weights"] == "final":
         made = origin(task, recipe, entry, seed, level)
         record = "metrics" if made.before is None else "weights_record"
-        found = {"start": made.start.file, "start_record": file(made.trained, record)}
+        run = made.start.file.rpartition("/")[0]
+        found = {"start": made.start.file, "start_record": file(run, record)}
     else:
-        found = start_inputs(task, seed, entry["rewind"])
+        found = start_inputs(task, seed, entry)
     return found | mask_inputs(task, recipe, seed, level)
 
 
@@ -251,5 +262,5 @@ def ticket_inputs(
     source: str, recipe: str, entry: Mapping[str, Any], seed: int | str, level: int
 ) -> dict[str, str]:
     """What a ticket of a lineage is made from, beside the data of its target; level 0 has no mask."""
-    found = start_inputs(source, seed, entry["rewind"])
+    found = start_inputs(source, seed, entry)
     return found | mask_inputs(source, recipe, seed, level) if level else found

@@ -16,7 +16,7 @@ from .analysis import MASK, START, WEIGHTS
 from .errors import InputError
 from .files import write_text
 from .pieces import Piece, pieces, started
-from .study import Curve, of_level, pruning_settings, settings_of_run, training_settings
+from .study import Curve, of_level, pruning_settings, scoring_settings, settings_of_run, training_settings
 from .tickets import RANDOM, WINNING
 
 Keys = tuple[str, ...]
@@ -150,6 +150,11 @@ class _Files:
         entry = self.asked["recipes"][recipe]
         made = addresses.origin(task, recipe, entry, seed, level)
         path = file(addresses.lineage(task, recipe, seed, level), "pruning")
+        if made.trained is None:
+            trained = self.dense(task, seed, 0) if made.start.point else ()
+            settings = scoring_settings(self.asked["tasks"][task], recipe, entry, seed, level)
+            found = self._settings(path, "settings", settings) + self._data_of(path, settings["task"])
+            return trained + found + self._agree(path, ("made_from", "start"), *_record_of(made.start))
         found = self._settings(path, "settings", pruning_settings(task, recipe, entry, seed, level))
         found += self._agree(
             path, ("made_from", "weights"), file(made.trained, "metrics"), ("made", "weights")
@@ -166,10 +171,14 @@ class _Files:
         task, path = settings["task"], file(run, "metrics")
         found = self._settings(path, "settings", settings)
         found += self._agree(path, ("chance",), addresses.chance(task["name"]), ("value",))
+        return found + self._data_of(path, task)
+
+    def _data_of(self, path: str, task: Mapping[str, Any]) -> Strays:
+        """What is wrong with the data that a file is made from."""
         if "dataset" not in task:
-            return found
+            return ()
         record = addresses.data_record(task["dataset"]["name"])
-        return self.data(task["name"]) + found + self._agree(path, ("made_from", "data"), record, ("sha256",))
+        return self.data(task["name"]) + self._agree(path, ("made_from", "data"), record, ("sha256",))
 
     def _data(self, task: str) -> Strays:
         dataset = self.asked["tasks"][task]["dataset"]

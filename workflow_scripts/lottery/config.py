@@ -126,7 +126,7 @@ def read_tasks(folder: Path, datasets: Mapping[str, Entry]) -> dict[str, Entry]:
 
 def read_recipes(folder: Path, schema: Entry) -> dict[str, Entry]:
     """All recipes under config/recipes. Raises InputError."""
-    known = [name for name, value in vars(criteria).items() if callable(value)]
+    known = [name for name, value in vars(criteria).items() if callable(value)] + list(criteria.SCORED)
     recipes = {}
     for path, name, entry in _each_once(_read_entries(folder)):
         where = f"{path}: {name}"
@@ -142,9 +142,22 @@ def read_recipes(folder: Path, schema: Entry) -> dict[str, Entry]:
         for pattern in recipe["exclude"]:
             if set(pattern) == {"*"}:
                 raise InputError(f"{where}: exclude: found '{pattern}', which leaves nothing to prune")
+        if recipe["criterion"] in criteria.SCORED:
+            _check_scored(recipe, entry, where)
         _check_rewind(recipe["rewind"], where)
         recipes[name] = recipe
     return recipes
+
+
+def _check_scored(recipe: Entry, given: Entry, where: str) -> None:
+    """A criterion that looks at data scores what a level starts from, in one step (Lee et al. 2019): which
+    weights that are is said, not left to a default. given: the recipe without defaults."""
+    said = f"with criterion {recipe['criterion']}, which scores what a ticket starts from; allowed:"
+    if recipe["iterative"]:
+        raise InputError(f"{where}: iterative: found true {said} false")
+    if "weights" not in given.get("rewind", {}) or recipe["rewind"]["weights"] == "final":
+        found = given.get("rewind", {}).get("weights", "nothing")
+        raise InputError(f"{where}: rewind.weights: found {found} {said} init, or a rewind point")
 
 
 def _check_rewind(rewind: Entry, where: str) -> None:

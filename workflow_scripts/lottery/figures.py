@@ -21,6 +21,7 @@ from . import over_tasks
 from .addresses import file
 from .analysis import analysis
 from .files import replacing
+from .statistics import FEWEST
 from .tickets import DENSE_REWOUND, WINNING
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print
@@ -72,12 +73,19 @@ class Plot:
         """How many runs a point has where none is missing."""
         return int(self.table("runs")["seed"].nunique())
 
-    def hollow(self, x: pd.Series, y: pd.Series, short: pd.Series, number: int) -> None:
-        """Draw points hollow where a run is missing or failed, and say so under the title of the legend."""
+    def hollow(
+        self, x: pd.Series, y: pd.Series, short: pd.Series, number: int, without: bool = False
+    ) -> None:
+        """Draw points hollow where a run is missing or failed, and say so under the title of the legend.
+
+        without: whether failed runs have no such number, and so no part in the points
+        """
         if short.any():
             look = {**_look(number), "linestyle": "none", "markerfacecolor": "white", "zorder": 3}
             self.axes.plot(x[short], y[short], **look)
-            self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones count at chance")
+        if short.any() or without:
+            counted = "are left out" if without else "count at chance"
+            self.notes.add(f"hollow: not all {self.seeds} runs ended well; failed ones {counted}")
 
     def colour(self, number: int) -> str:
         return COLOURS[number % len(COLOURS)]
@@ -109,7 +117,8 @@ class Plot:
         groups = table.dropna(subset=[value]).groupby("level")
         at, mean = groups[x].mean().to_numpy(), groups[value].mean().to_numpy()
         sd = groups[value].std(ddof=1).fillna(0).to_numpy()
-        self.hollow(groups[x].mean(), groups[value].mean(), _short(groups, self.seeds), number)
+        without = "status" in table and bool((table[value].isna() & (table["status"] != "ok")).any())
+        self.hollow(groups[x].mean(), groups[value].mean(), _short(groups, self.seeds), number, without)
         self.axes.plot(at, mean, **_look(number), label=label)
         self.axes.fill_between(at, mean - sd, mean + sd, color=_look(number)["color"], alpha=0.2, linewidth=0)
 
@@ -284,6 +293,8 @@ def _learning(plot: Plot) -> None:
             curves = [pd.read_csv(file(run, "curve")) for run in rows["run"]]
             curves = [curve for curve in curves if metric in curve]  # a run that was not trained has none
             if not curves:
+                if len(rows):
+                    plot.notes.add(f"{label}, {rows['remaining'].mean():.3g} %: no run has a curve")
                 continue
             rows_a_point = -(-max(map(len, curves)) // 100)
             points = [curve.groupby(curve.index // rows_a_point)[["step", metric]].mean() for curve in curves]
@@ -469,7 +480,7 @@ def _profile(plot: Plot) -> None:
             above = over_tasks.profile(np.concatenate(scores), at)
             legend = f"{label}, {100 * (1 - rows['fraction_pruned'].mean()):.3g} %"
             plot.axes.plot(at, above, color=colour, linestyle=style, label=legend)
-            if min(map(len, scores)) >= over_tasks.FEWEST:
+            if min(map(len, scores)) >= FEWEST:
                 again = np.concatenate(over_tasks.resampled(scores), axis=-1)
                 ends_at = over_tasks.interval(over_tasks.profile(again, at), scores)
                 plot.axes.fill_between(at, *ends_at, color=colour, alpha=0.15, linewidth=0)

@@ -11,7 +11,8 @@ from typing import Any
 
 from . import addresses, data, runs, stages
 from .addresses import files
-from .study import of_level, pruning_settings, training_settings
+from .criteria import SCORED
+from .study import of_level, pruning_settings, scoring_settings, training_settings
 
 RUN = ("metrics", "curve", "provenance")
 
@@ -56,10 +57,15 @@ def train_dense(one: Lineage) -> None:
 
 
 def prune(one: Lineage, level: int) -> None:
-    """The mask of a level: the weights of largest score after the training of the level before."""
+    """The mask of a level: the weights of largest score after the training of the level before, or in what
+    the level starts from."""
     lineage = (one.task["name"], one.name, one.recipe, one.seed, level)
     inputs, outputs = addresses.prune_inputs(*lineage), files(_level(one, level), "mask", "pruning")
-    stages.prune(pruning_settings(*lineage), _at(one, inputs), _at(one, outputs))
+    if one.recipe["criterion"] in SCORED:
+        settings = scoring_settings(one.task, *lineage[1:])
+        stages.score(settings, _at(one, _data(one) | inputs), _at(one, outputs), runs.HERE)
+    else:
+        stages.prune(pruning_settings(*lineage), _at(one, inputs), _at(one, outputs))
 
 
 def rewind_and_train(one: Lineage, level: int) -> None:

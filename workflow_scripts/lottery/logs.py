@@ -21,7 +21,6 @@ def surroundings() -> dict[str, Any]:
     return {
         "data_root": data_root(),
         "save_every": 60 * _number("LOTTERY_CHECKPOINT_MINUTES", "5"),
-        "ranks": int(_number("LOTTERY_RANKS", "0")) or None,
     }
 
 

@@ -11,6 +11,7 @@ from statistics import mean
 
 from . import addresses, runs
 from .addresses import FILES, dense, lineage, origin
+from .criteria import SCORED
 from .seeds import seed_for
 from .study import Curve, Study
 from .tickets import RANDOM
@@ -38,7 +39,8 @@ def trainings(study: Study) -> dict[str, Planned]:
     for curve in study.curves.values():
         for seed in study.seeds:
             if curve.ticket != RANDOM:
-                add(dense(curve.source, seed), curve.source, None)
+                if _needs_dense(study, curve):
+                    add(dense(curve.source, seed), curve.source, None)
                 for level in _lineage_levels(study, curve):
                     run = lineage(curve.source, curve.recipe, seed, level)
                     add(run, curve.source, _trained_before(study, curve, seed, level))
@@ -50,6 +52,13 @@ def trainings(study: Study) -> dict[str, Planned]:
     return found
 
 
+def _needs_dense(study: Study, curve: Curve) -> bool:
+    """Whether a curve reads its source's dense run: as its level 0, or for its masks or its start."""
+    recipe = study.recipes[curve.recipe]
+    untrained = recipe["criterion"] in SCORED and recipe["rewind"]["weights"] == "init"
+    return not untrained or (0 in curve.levels and not curve.copy)
+
+
 def _lineage_levels(study: Study, curve: Curve) -> Iterable[int]:
     """The levels of its lineage that a curve needs trained."""
     if study.recipes[curve.recipe]["iterative"]:
@@ -57,11 +66,12 @@ def _lineage_levels(study: Study, curve: Curve) -> Iterable[int]:
     return [level for level in curve.levels if level > 0 and curve.own and not curve.copy]
 
 
-def _trained_before(study: Study, curve: Curve, seed: int, level: int) -> str:
-    """The training that a level's mask is pruned from; of level 0, the dense one that is rewound."""
+def _trained_before(study: Study, curve: Curve, seed: int, level: int) -> str | None:
+    """The training that a level's mask is made from; of level 0, the dense one that is rewound."""
     if level == 0:
         return dense(curve.source, seed)
-    return origin(curve.source, curve.recipe, study.recipes[curve.recipe], seed, level).trained
+    made = origin(curve.source, curve.recipe, study.recipes[curve.recipe], seed, level)
+    return made.trained or (dense(curve.source, seed) if made.start.point else None)
 
 
 def asked_for(study: Study) -> int:

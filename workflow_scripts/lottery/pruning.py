@@ -87,26 +87,38 @@ def _rate(name: str, output: Iterable[str], pruning: Pruning) -> float:
 def prune(
     pruning: Pruning, level: int, trained: Network, start: Network, previous: Mask | None, seed: int
 ) -> Mask:
-    """The mask of `level`, nested in `previous`, from the training that ended in `trained`.
-
-    seed breaks ties at the threshold. Values that are not finite (a diverged run) rank lowest.
-    Raises InputError for a recipe that leaves nothing to prune.
-    """
+    """The mask of `level`, nested in `previous`, from the training that ended in `trained`."""
     criterion = getattr(criteria, pruning.criterion)
 
     def score(name: str) -> np.ndarray:
         scores: np.ndarray = criterion(trained.tensors[name], start.tensors[name])
+        return scores
+
+    return keep_best(pruning, level, trained, score, previous, seed)
+
+
+def keep_best(
+    pruning: Pruning, level: int, network: Network, score: Score, previous: Mask | None, seed: int
+) -> Mask:
+    """The mask of `level`, nested in `previous`, of the weights of largest score.
+
+    seed breaks ties at the threshold. Scores that are not finite (a diverged run) rank lowest.
+    Raises InputError for a recipe that leaves nothing to prune.
+    """
+
+    def finite(name: str) -> np.ndarray:
+        scores = score(name)
         if not np.isfinite(scores.sum()):
             scores = np.where(np.isfinite(scores), scores, -np.inf)
         return scores
 
     mask: Mask = {}
-    for names, keep in pools(trained, pruning, level):
+    for names, keep in pools(network, pruning, level):
         if previous is None:
-            alive = {name: np.ones(trained.tensors[name].shape, dtype=bool) for name in names}
+            alive = {name: np.ones(network.tensors[name].shape, dtype=bool) for name in names}
         else:
             alive = {name: previous[name] for name in names}
-        mask |= keep_largest(score, alive, keep, np.random.default_rng(seed))
+        mask |= keep_largest(finite, alive, keep, np.random.default_rng(seed))
     return dict(sorted(mask.items()))
 
 

@@ -14,6 +14,7 @@ TEXTS = ("slurm_partition", "slurm_account", "qos", "constraint", "gpu_model", "
 def read_resources(path: Path, schema: Path, tasks: Mapping[str, Entry]) -> dict[str, Entry]:
     """Task name -> gpu, threads, mem_mb, runtime (minutes), pack and SLURM's words (empty if not given).
 
+    A task that says itself how many `gpus` share a training gets those, unless its site has none (`gpu: 0`).
     Raises InputError for unknown keys or families.
     """
     asked = validate(read_yaml(path), read_yaml(schema), str(path))
@@ -25,4 +26,6 @@ def read_resources(path: Path, schema: Path, tasks: Mapping[str, Entry]) -> dict
         found[name] = dict.fromkeys(TEXTS, "") | asked["all"] | runs.family(task["family"]).RESOURCES
         for entry in (asked["families"].get(task["family"], {}), *own):
             found[name] |= entry
+        if found[name]["gpu"]:
+            found[name]["gpu"] = task.get("gpus", found[name]["gpu"])
     return found

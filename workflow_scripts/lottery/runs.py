@@ -30,13 +30,11 @@ class Process:
     stop:       whether it has been told to end; a training then saves its state and leaves
     save_every: seconds between two saves
     data_root:  folder of the data sets' own files, for those that are read while training
-    ranks:      processes that share a training; None: as many as there are GPUs, where that is of use
     """
 
     stop: Callable[[], bool] = never
     save_every: float = 300.0
     data_root: Path = Path("data")
-    ranks: int | None = None
 
 
 HERE = Process()
@@ -108,7 +106,8 @@ class Family(Protocol):
     torch."""
 
     SCHEMA: dict[str, Any]
-    """JSON schema of the family's config entries; `length` and `rewind_points` are among the keys"""
+    """JSON schema of the family's config entries; `length` and `rewind_points` are among the keys, and `gpus`
+    where several can share a training"""
     RESOURCES: dict[str, Any]
     """what a training of it asks of a cluster, over `all` of config/resources.yaml"""
     SMALLEST: dict[str, dict[str, Any]]
@@ -152,6 +151,7 @@ class Family(Protocol):
 
 # what a family may have beside that, for what comes after training
 MODULE, EVALUATE, SCORES = "module", "evaluate", "scores"
+METHODS = "METHODS"  # beside `scores`: the names of its methods
 STATISTICS, CONNECTIONS = "statistics", "connections"
 # and for figures: reports(task) -> names of the numbers in `metrics` of a run that ends well, less METRIC
 REPORTS = "reports"
@@ -209,6 +209,15 @@ def optional(task: Task, name: str) -> Callable[..., Any]:
     found: Callable[..., Any] | None = getattr(family(task["family"]), name, None)
     if found is None:
         raise InputError(f"task {task['name']}: family {task['family']} has no `{name}`")
+    return found
+
+
+def scorer(task: Task, method: str) -> Callable[..., Any]:
+    """`scores` of the task's family. Raises InputError unless it has that method."""
+    found, known = optional(task, SCORES), getattr(family(task["family"]), METHODS, ())
+    if method not in known:
+        said = f"found {method}, allowed for family {task['family']}: {', '.join(known)}"
+        raise InputError(f"task {task['name']}: criterion: {said}")
     return found
 
 

@@ -28,9 +28,10 @@ WORDS = {
     "boolean": "true or false",
     "null": "null",
 }
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
 PATTERNS = {  # a schema's patterns, in words
-    "^[a-z0-9][a-z0-9._-]*$": "small letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,99}$": f"small {NAMES}",
     "^[][A-Za-z0-9._*?!-]{1,100}$": "letters, digits, '.', '_', '-', and * ? [ ] ! for what may vary",
     "^epoch[1-9][0-9]*$": "epochN with N from 1",
 }
@@ -73,17 +74,30 @@ class _UniqueLoader(yaml.SafeLoader):
 
 
 def _unique_mapping(loader: _UniqueLoader, node: yaml.MappingNode) -> Entry:
-    keys = [key.value for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
+    seen: set[Any] = set()
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue  # a list or a mapping is no key, which construct_mapping says
+        name = key.value if key.tag == MERGE else loader.construct_object(key)
+        if key.tag == MERGE:
+            loader.construct_object(value, deep=True)  # whose own keys are looked at so
+        same = {name, str(name)}  # 1 is 0x1, and becomes "1"
+        if same & seen:
             raise InputError(
-                f"{node.start_mark.name}, line {node.start_mark.line + 1}: '{key}' is there twice"
+                f"{node.start_mark.name}, line {node.start_mark.line + 1}: '{name}' is there twice"
             )
+        seen |= same
     loader.flatten_mapping(node)
     return {str(key): value for key, value in loader.construct_mapping(node).items()}
 
 
+def _list(loader: _UniqueLoader, node: yaml.SequenceNode) -> list[Any]:
+    """Built at once, so that a list that is its own item is refused, as such a mapping is."""
+    return loader.construct_sequence(node, deep=True)
+
+
 _UniqueLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
+_UniqueLoader.add_constructor("tag:yaml.org,2002:seq", _list)
 
 
 def read_yaml(path: Path) -> Entry:

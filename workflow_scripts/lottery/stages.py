@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import masks, runs, tickets, weights
 from .addresses import FILES
 from .analysis import MASK, START, WEIGHTS, Analysed, Job, Measured, analysis
@@ -23,7 +25,7 @@ from .errors import InputError
 from .files import checksum, replacing, write_json
 from .masks import Mask
 from .provenance import provenance, write_curve
-from .pruning import Pruning, movement
+from .pruning import Pruning, keep_best, movement, prunable_tensors
 from .pruning import prune as prune_network
 from .rewinding import Rewind
 from .runs import Arrays, Process, Run, Trained
@@ -120,15 +122,50 @@ def prune(settings: Settings, inputs: Paths, outputs: Paths) -> None:
     began = began.with_tensors(masks.apply(before or {}, began.tensors))
     tie_break = seed_for(settings["seed"], "tie-break")
     mask = prune_network(pruning, settings["level"], trained, began, before, tie_break)
-    reached = {"status": header["status"], "reason": header["reason"]}
-    masks.save(outputs["mask"], mask, level=settings["level"], **reached)
+    moved = movement(trained, began, before, mask)
+    _keep_mask(settings, outputs, mask, trained, (header["status"], header["reason"]), moved, made_from)
+
+
+def score(settings: Settings, inputs: Paths, outputs: Paths, process: Process) -> None:
+    """The mask of a level, from what a criterion that looks at data gives the weights that its ticket starts
+    from: nothing has been trained for it, and no weight has moved."""
+    task, pruning = settings["task"], _pruning(settings)
+    start, header = weights.load(inputs["start"], settings["began"])
+    data = Path(inputs["data"]) if "data" in inputs else None
+    scores = runs.scorer(task, pruning.criterion)(task, start, data, pruning.criterion, process=process)
+    names = prunable_tensors(start, pruning)
+    if missing := [name for name in names if name not in scores]:
+        raise InputError(
+            f"task {task['name']}: its family gives no {pruning.criterion} scores of {missing[0]}"
+        )
+    reached = header.get("status", "ok"), header.get("reason", "")
+    if not all(np.isfinite(scores[name]).all() for name in names):
+        reached = "diverged", f"{pruning.criterion} scores that are not finite"
+    tie_break = seed_for(settings["seed"], "tie-break")
+    mask = keep_best(pruning, settings["level"], start, scores.__getitem__, None, tie_break)
+    moved = {"kept": None, "pruned": None}
+    _keep_mask(settings, outputs, mask, start, reached, moved, _made_from(inputs, start))
+
+
+def _keep_mask(
+    settings: Settings,
+    outputs: Paths,
+    mask: Mask,
+    network: Network,
+    reached: tuple[str, str],
+    moved: Settings,
+    made_from: Settings,
+) -> None:
+    """Write a mask and its record; reached: status and reason of what it was made from."""
+    said = dict(zip(("status", "reason"), reached, strict=True))
+    masks.save(outputs["mask"], mask, level=settings["level"], **said)
     write_json(
         outputs["pruning"],
         {
             "level": settings["level"],
-            **reached,
-            **tickets.fractions(mask, trained),
-            "movement": movement(trained, began, before, mask),
+            **said,
+            **tickets.fractions(mask, network),
+            "movement": moved,
             "layers": tickets.layers(mask),
             "mask_sha256": checksum(mask),
             "made_from": made_from,

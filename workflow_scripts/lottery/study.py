@@ -11,6 +11,7 @@ from . import RESULTS_VERSION, addresses, runs
 from .addresses import copy_of, file
 from .analysis import analysis, schema_of
 from .config import read_datasets, read_recipes, read_tasks
+from .criteria import SCORED
 from .errors import InputError
 from .files import checksum
 from .pruning import Pruning, prunable_tensors
@@ -24,6 +25,15 @@ NUMBERS = ("kept", "prunable", "fraction_pruned", "fraction_pruned_of_all", "cha
 KINDS = ("curves", "figures", "analyses", "claims")  # what a study asks for, by name
 TAKEN = ("runs", "summary", "transfer", "layers", "tasks", "claims")  # names of tables
 LADDER_KEYS = ("scope", "rate", "rates", "roles", "output", "exclude")
+LONGEST = 255  # characters in a file's name, as file systems have it
+UNREAD = {  # kind of figure -> keys that would change nothing in it
+    "metric": ("levels",),
+    "difference": ("value", "y", "levels"),
+    "layers": ("value", "x", "y", "levels"),
+    "learning": ("value", "x", "y"),
+    "movement": ("value", "y", "levels"),
+    "matrix": ("value", "x", "y"),
+}
 
 
 @dataclass(frozen=True)
@@ -231,16 +241,27 @@ def pruning_settings(
     }
 
 
+def scoring_settings(
+    task: Mapping[str, Any], recipe: str, entry: Mapping[str, Any], seed: int, level: int
+) -> dict[str, Any]:
+    """The same of a criterion that looks at data: the task decides too."""
+    return {**pruning_settings(task["name"], recipe, entry, seed, level), "task": dict(task)}
+
+
 def ladder(recipe: Mapping[str, Any]) -> str:
     """A readable name of how many weights each level keeps: `global-weight-p0.2`.
 
-    Recipes of one ladder share their random tickets.
+    Recipes of one ladder share their random tickets. Many rates or exclusions are cut off, and told apart by
+    a checksum.
     """
     parts = [recipe["scope"], "+".join(sorted(recipe["roles"]))]
     parts += [] if recipe["output"] else ["no-output"]
     parts += [f"no-{pattern}" for pattern in recipe["exclude"]]
     parts += [f"p{recipe['rate']}", *(f"{name}-p{rate}" for name, rate in recipe["rates"].items())]
-    return "-".join(parts).replace("*", "ANY").replace("/", "_")
+    name = "-".join(parts).replace("*", "ANY").replace("/", "_")
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 17]}-{checksum({}, _of_ladder(recipe))[:16]}"
 
 
 def pruning_of(recipe: Mapping[str, Any]) -> Entry:
@@ -250,7 +271,11 @@ def pruning_of(recipe: Mapping[str, Any]) -> Entry:
 
 def ladders(recipes: Mapping[str, Entry]) -> dict[str, Entry]:
     """Ladder name -> what decides its counts, for every recipe there is."""
-    return {ladder(recipe): {key: recipe[key] for key in LADDER_KEYS} for recipe in recipes.values()}
+    return {ladder(recipe): _of_ladder(recipe) for recipe in recipes.values()}
+
+
+def _of_ladder(recipe: Mapping[str, Any]) -> Entry:
+    return {key: recipe[key] for key in LADDER_KEYS}
 
 
 def thaw(frozen: Mapping[str, Any]) -> Study:
@@ -298,6 +323,7 @@ def read_study(config: Mapping[str, Any], folder: Path) -> Study:
         _check_patterns(tasks[source], recipes[name], f"{where}: recipe {name} on task {source}")
     for figure in entry["figures"]:
         _check_figure(figure, entry["levels"], curves, labels, tasks, f"{where}: figure {figure['name']}")
+    _check_moved(entry, curves, recipes, where)
     analyses = {one["name"]: _analysis(one, entry, curves, tasks, where) for one in entry["analyses"]}
     known = {**curves, **dict.fromkeys(entry["gone"])}
     claims = [
@@ -401,6 +427,11 @@ def _check_figure(
         lookup("curve", name, curves, where)
     for name in figure["labels"]:
         lookup("label of curve", name, dict.fromkeys(figure["curves"]), where)
+    for key in UNREAD.get(figure["kind"], ()):
+        if figure.get(key, "value") not in ("value", "remaining"):  # the defaults
+            raise InputError(
+                f"{where}: {key}: found {figure[key]!r}, which kind {figure['kind']} does not read"
+            )
     drawn = [curves[name] for name in figure["curves"]]
     if figure["kind"] in ("learning", "matrix", "profile"):
         if "levels" not in figure:
@@ -621,6 +652,26 @@ def _check_masks(curves: list[Curve], kind: str, last: int, where: str) -> None:
         raise InputError(f"{where}: a figure of kind {kind} needs a level from 1, found levels 0")
 
 
+def _check_moved(entry: Entry, curves: Mapping[str, Curve], recipes: Mapping[str, Entry], where: str) -> None:
+    """Raise InputError where it is asked how far weights had moved when a mask was made before any moved."""
+    asked = []
+    for figure in entry["figures"]:
+        value = figure["value"] if figure["kind"] == "metric" else figure["kind"]
+        asked += [(f"figure {figure['name']}", name, value) for name in figure["curves"]]
+    for claim in entry["claims"]:
+        left, right = claim["value"], claim.get("against_value", claim["value"])
+        sides = ((claim["curve"], left), (claim.get("against", claim["curve"]), right))
+        asked += [(f"claim {claim['name']}", name, value) for name, value in sides]
+    for what, name, value in asked:
+        curve = curves.get(name)
+        moved = value in ("movement", "moved_kept", "moved_pruned")
+        if moved and curve is not None and recipes[curve.recipe]["criterion"] in SCORED:
+            raise InputError(
+                f"{where}: {what}: curve {name}: recipe {curve.recipe} prunes before any weight has moved, "
+                f"allowed for {value}: recipes that prune what was trained"
+            )
+
+
 def _check_matrix(curves: list[Curve], levels: list[int], labels: Mapping[str, str], where: str) -> None:
     if 0 in levels:
         raise InputError(f"{where}: levels: found 0, at which no tickets are, allowed: levels from 1")
@@ -712,6 +763,11 @@ def _check_curve(curve: Curve, tasks: Mapping[str, Entry], recipe: Entry, where:
             f"{where}: recipe {curve.recipe} rewinds to {rewind['weights']}; task {curve.source} keeps "
             f"{', '.join(kept)}: add it to the task's rewind_points"
         )
+    if recipe["criterion"] in SCORED and curve.ticket != RANDOM:
+        try:
+            runs.scorer(source, recipe["criterion"])
+        except InputError as error:
+            raise InputError(f"{where}: recipe {curve.recipe}: {error}") from None
     if rewind["schedule"] not in ("start", "end"):
         family = runs.family(target["family"])
         if family.steps(target, rewind["schedule"]) >= family.steps(target, target["length"]):

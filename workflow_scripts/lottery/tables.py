@@ -120,7 +120,7 @@ def _movement(row: Row) -> dict[str, float | None]:
     if row["copy"]:
         return {"moved_kept": np.nan, "moved_pruned": np.nan}
     moved = _read(row["run"], "pruning")["movement"]
-    return {"moved_kept": moved["kept"], "moved_pruned": moved["pruned"]}
+    return {f"moved_{which}": np.nan if moved[which] is None else moved[which] for which in moved}
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@
 
 and, where a model cannot take every image and batch,
 
-    check(input_shape, batch_size, **options)  raises InputError
+    check(input_shape, batch_size, **options)  raises InputError; of a batch, what one GPU gets
 
 and, for analyses of masks,
 
@@ -35,6 +35,6 @@ def check_normalised(sides: tuple[int, int], batch_size: int) -> None:
     """
     if batch_size == 1 and max(sides) == 1:
         raise InputError(
-            "batch_size: found 1, allowed: from 2, where the model's batch normalisation sees maps of 1 x 1 "
-            "pixels"
+            "batch_size: found 1 for a GPU, allowed: from 2, where the model's batch normalisation sees maps "
+            "of 1 x 1 pixels"
         )

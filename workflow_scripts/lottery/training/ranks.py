@@ -1,13 +1,16 @@
-"""Data-parallel training: one process for each GPU, each on its share of every batch.
+"""Data-parallel training: one process for each GPU that the task says, each on its share of every batch.
 
-Gradients are averaged before they are masked, so every process takes the same step with the same mask.
-Statistics of normalisation are those of the first process's share, as is usual.
+Gradients are averaged before they are masked, so every process takes the same step with the same mask. Batch
+normalisation sees a process's share of the batch; its running statistics are the first's, as is usual.
 """
 
+import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -35,15 +38,18 @@ class Share:
 TrainShare = Callable[[Task, Run, Share], Trained]
 
 
-def number(devices: int, asked: int | None, batch_size: int) -> int:
-    """Processes to train in: as many as asked for, else one for each device.
+def number(task: Task, devices: int) -> int:
+    """Processes to train in: as many as the task says, whatever GPUs there are.
 
-    Raises InputError if a batch cannot be shared out equally.
+    Without any GPU they share the CPU. Raises InputError for a machine that has some, and too few.
     """
-    found = max(1, devices if asked is None else asked)
-    if batch_size % found:
-        raise InputError(f"batch_size: {batch_size} is not a multiple of the {found} GPUs")
-    return found
+    asked = int(task.get("gpus", 1))
+    if 0 < devices < asked:
+        raise InputError(
+            f"task {task['name']}: gpus: found {devices} on this machine, {asked} asked for: train it on "
+            f"one that has {asked}, or change the task's gpus, which makes it another training"
+        )
+    return asked
 
 
 def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
@@ -54,6 +60,7 @@ def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each would warn that no parameter is unused
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     there = replace(run, process=replace(run.process, stop=never))  # each listens for itself
@@ -88,6 +95,7 @@ def train(train_share: TrainShare, task: Task, run: Run, ranks: int) -> Trained:
 def _rank(
     sender: Connection, address: str, train_share: TrainShare, task: Task, run: Run, share: Share
 ) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     run = replace(run, process=replace(run.process, stop=listen()))
     backend = "cpu:gloo"
     if torch.cuda.is_available():
@@ -105,11 +113,22 @@ def _rank(
         distributed.destroy_process_group()
 
 
+def _end_with_parent() -> None:
+    """One of a killed training does not train on beside that which goes on from its checkpoint."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
 def averaging_gradients(model: nn.Module, share: Share) -> nn.Module:
-    """The model, of which every backward pass averages the gradients of all processes."""
+    """The model, of which every backward pass averages the gradients of all processes, always in one order.
+
+    Unless told of parameters that may be unused, torch orders gradients anew after a process's first step: a
+    training that was started again would then add those of three or more in another order.
+    """
     if share.ranks == 1:
         return model
-    return DistributedDataParallel(model)
+    return DistributedDataParallel(model, find_unused_parameters=True)
 
 
 @torch.no_grad()
@@ -125,6 +144,22 @@ def total(sums: Tensor, share: Share) -> Tensor:
     if share.ranks > 1:
         distributed.all_reduce(sums)
     return sums
+
+
+def from_all(mine: Tensor, share: Share) -> Tensor:
+    """What each process has, [ranks, ...]; of one that is alone, as it is."""
+    if share.ranks == 1:
+        return mine
+    found = [torch.empty_like(mine) for _ in range(share.ranks)]
+    distributed.all_gather(found, mine)
+    return torch.stack(found)
+
+
+def own(of_all: Tensor, share: Share) -> Tensor:
+    """This process's part of what `from_all` gave."""
+    if share.ranks == 1:
+        return of_all
+    return of_all[share.rank].clone()  # torch reads a generator's state from where the memory begins
 
 
 def agreed(wish: bool, share: Share) -> bool:

@@ -7,7 +7,7 @@ checkpoint can take it up again; where wrappers may remember earlier games, on t
 import importlib
 import os
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -94,11 +94,11 @@ def find(name: str) -> Game:
         raise InputError(f"game: {name} has actions {actions}, allowed: Discrete (numbered from 0)")
     if kinds[1] != "Box" or len(observations.shape) != 1 or not observations.shape[0]:
         raise InputError(f"game: {name} has observations {observations}, allowed: a Box of one dimension")
-    shape = _first_shape(env, played)
-    if shape != observations.shape:
-        raise InputError(
-            f"game: {name} begins with an observation of shape {shape}, its space: {observations}"
-        )
+    for when, shape in zip(("begins", "goes on"), _first_shapes(env, played), strict=True):
+        if shape != observations.shape:
+            raise InputError(
+                f"game: {name} {when} with an observation of shape {shape}, its space: {observations}"
+            )
     return Game(played, note, observations.shape[0], int(actions.n), spec)
 
 
@@ -161,12 +161,15 @@ def _make(spec: Any, name: str) -> Any:
         raise _unplayable(name, error) from None
 
 
-def _first_shape(env: Any, name: str) -> tuple[int, ...]:
-    """Of the observation with which a game begins."""
+def _first_shapes(env: Any, name: str) -> Iterator[tuple[int, ...]]:
+    """Of the observation with which a game begins, then of the next one."""
     try:
         observation, _ = env.reset(seed=0)
+        yield np.shape(observation)
+        observation, reward, *_ = env.step(0)
+        float(reward)
+        yield np.shape(observation)
         env.close()
-        return np.shape(observation)
     except Exception as error:
         raise _unplayable(name, error) from None
 

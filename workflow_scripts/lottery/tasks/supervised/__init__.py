@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...runs import CONNECTIONS, HERE, Connection, Process, Run, Task, Trained
 from ...weights import Network, load_arrays
 from .settings import METRIC as METRIC
-from .settings import image_shape, options, streamed, training_examples
+from .settings import image_shape, options, share_of_batch, streamed, training_examples
 from .settings import steps as steps
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 PRELOAD: tuple[str, ...] = ("lottery.tasks.supervised.loop", "torch._dynamo")  # optimizers import the latter
 LOWER_IS_BETTER = False
+METHODS = ("snip",)  # of `scores`
 
 
 def check(task: Task) -> None:
@@ -65,9 +66,10 @@ def check(task: Task) -> None:
     for kind in task["augment"]:
         if kind not in kinds:
             raise InputError(f"augment: found {kind}, allowed for this data set: {', '.join(kinds)}")
+    share = share_of_batch(task)
     model = plugins.find("models", task["model"]["name"])
     if hasattr(model, "check"):
-        model.check(wanted, task["batch_size"], **options(task))
+        model.check(wanted, share, **options(task))
     examples = training_examples(task)
     if not task["batch_size"] <= examples:
         raise InputError(f"batch_size: {task['batch_size']} is more than the {examples} training examples")
@@ -162,11 +164,12 @@ def scores(
 ) -> Mapping[str, np.ndarray]:
     """What a criterion that looks at data gives each weight; method: `snip`. Raises InputError for
     another."""
-    from .after import METHODS
+    from . import after
 
     if method not in METHODS:
         raise InputError(f"criterion: found '{method}', allowed for this family: {', '.join(METHODS)}")
-    return METHODS[method](task, network, data, process)
+    found: dict[str, np.ndarray] = getattr(after, method)(task, network, data, process)
+    return found
 
 
 def statistics(task: Task, network: Network, data: Path, *, process: Process = HERE) -> Network:

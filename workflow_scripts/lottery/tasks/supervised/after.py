@@ -1,7 +1,6 @@
 """What a network is asked after training, or before it: its loss and accuracy, and scores of its weights."""
 
 import json
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,11 +80,12 @@ def snip(task: Task, network: Network, data: Path, process: Process) -> dict[str
     """Connection sensitivity |weight x gradient| (Lee et al. 2019, equation 4), of every trainable tensor.
 
     The gradient is that of the mean loss over the first ten training examples of each class, not augmented,
-    in training mode, as the authors have it.
+    in evaluation mode, as the authors' code has it: it is one gradient, whose absolute value is taken once,
+    however many batches it takes.
     """
     device = deterministic_device(Share())
     model, _ = build(task)
-    load_network(model.to(device), network)
+    load_network(model.to(device).eval(), network)
     examples = load_data(task, data, process, device)
     chosen = torch.as_tensor(_first_of_each(examples.labels["train"].cpu().numpy()))
     for indices in chosen.split(task["batch_size"]):
@@ -100,6 +100,3 @@ def snip(task: Task, network: Network, data: Path, process: Process) -> dict[str
 
 def _first_of_each(labels: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([np.flatnonzero(labels == k)[:EACH] for k in np.unique(labels)]))
-
-
-METHODS: dict[str, Callable[[Task, Network, Path, Process], dict[str, np.ndarray]]] = {"snip": snip}

@@ -2,6 +2,7 @@
 What an image is cut to depends on seed, epoch and image only, not on the workers."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ...data.images import scale_of, splits
 from ...data.images.decoding import centre_crop, decode, random_crop
+from ...errors import InputError
 from ...runs import Task
 from ...seeds import seed_for
 from ...training.ranks import Share
@@ -24,17 +26,28 @@ AHEAD = 4  # batches that each worker prepares in advance
 
 @dataclass(frozen=True)
 class Images(Dataset[tuple[Tensor, Tensor]]):
-    """Some images of the set, cropped; `seed`: of this epoch's augmentation, None for none of it."""
+    """Some images of the set, cropped; `seed`: of this epoch's augmentation, None for none of it.
 
+    sizes: bytes that each file had when it was prepared, in the file `prepared`
+    """
+
+    prepared: Path
     root: Path
     files: Sequence[str]
+    sizes: Tensor
     labels: Tensor
     shape: tuple[int, int, int]
     seed: int | None = None
     augment: Sequence[str] = ()
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = decode(self.root / self.files[index], self.shape[0])
+        path = self.root / self.files[index]
+        image = decode(path, self.shape[0])
+        if (size := path.stat().st_size) != self.sizes[index]:
+            raise InputError(
+                f"{path}: has {size} bytes, had {self.sizes[index]} when the data set was prepared; put it "
+                f"back, or delete {self.prepared} and run again"
+            )
         if self.seed is not None and "resized-crop" in self.augment:
             image = random_crop(image, self.shape, seed_for(self.seed, "crop", index))
         else:
@@ -48,8 +61,10 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
 class FromFiles:
     """The same face as `InMemory`, with images read from their files as they are wanted."""
 
+    prepared: Path
     root: Path
     files: dict[str, Sequence[str]]
+    sizes: dict[str, Tensor]
     labels: dict[str, Tensor]
     mean: Tensor
     scale: Tensor
@@ -82,7 +97,16 @@ class FromFiles:
     def _batches(
         self, name: str, batches: list[list[int]], share: Share, seed: int | None
     ) -> Iterator[Batch]:
-        images = Images(self.root, self.files[name], self.labels[name], self.shape, seed, self.augment)
+        images = Images(
+            self.prepared,
+            self.root,
+            self.files[name],
+            self.sizes[name],
+            self.labels[name],
+            self.shape,
+            seed,
+            self.augment,
+        )
         device = self.mean.device
         workers = max(1, len(os.sched_getaffinity(0)) // share.ranks)
         loader = DataLoader(
@@ -94,8 +118,11 @@ class FromFiles:
             pin_memory=device.type == "cuda",
             worker_init_fn=_one_thread,
         )
-        for x, target in loader:
-            yield self.normalise(x.to(device, non_blocking=True)), target.to(device, non_blocking=True)
+        try:
+            for x, target in loader:
+                yield self.normalise(x.to(device, non_blocking=True)), target.to(device, non_blocking=True)
+        except InputError as error:  # of a worker; torch puts its traceback before what it says
+            raise InputError(re.split(r"lottery\.errors\.\w+: ", str(error))[-1]) from None
 
 
 def _one_thread(worker: int) -> None:
@@ -107,6 +134,7 @@ def load(path: Path, task: Task, device: torch.device, root: Path) -> FromFiles:
     DamagedFile."""
     arrays, _ = load_arrays(path)
     files: dict[str, Sequence[str]] = {}
+    sizes: dict[str, Tensor] = {}
     labels: dict[str, Tensor] = {}
     train, validation = splits(len(arrays["train_labels"]), task["validation"])
     every = range(len(arrays["test_labels"]))
@@ -117,10 +145,14 @@ def load(path: Path, task: Task, device: torch.device, root: Path) -> FromFiles:
     ):
         lines = arrays[f"{of}_files"].tobytes().decode().split("\n")
         files[part] = [lines[i] for i in members]
-        labels[part] = torch.from_numpy(arrays[f"{of}_labels"])[torch.as_tensor(members)]
+        sizes[part], labels[part] = (
+            torch.from_numpy(arrays[f"{of}_{kind}"])[torch.as_tensor(members)] for kind in ("sizes", "labels")
+        )
     mean, scale = (
         torch.from_numpy(array).to(device).view(1, -1, 1, 1)
         for array in (arrays["mean"], scale_of(arrays["std"]))
     )
     shape = image_shape(task)
-    return FromFiles(root, files, labels, mean, scale, shape, task["augment"], task["batch_size"])
+    return FromFiles(
+        path, root, files, sizes, labels, mean, scale, shape, task["augment"], task["batch_size"]
+    )

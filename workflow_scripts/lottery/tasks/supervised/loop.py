@@ -33,6 +33,7 @@ from .settings import METRIC, image_shape, options, steps, streamed
 Rewound = dict[str, tuple[Network, Arrays]]
 Examples = InMemory | FromFiles
 Row = dict[str, Any]
+ALONE = ("sums", "random", "random cuda")  # what each of several processes has for itself
 
 
 def build(task: Task) -> tuple[nn.Module, str]:
@@ -90,18 +91,22 @@ class State:
     def network(self) -> Network:
         return to_network(self.model, self.output)
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        points = {"now": (self.network(), optimizer_state(self.model, self.optimizer)), **self.rewound}
-        arrays = {"sums": to_array(self.sums), "random": torch.get_rng_state().numpy()}
+    def save(self, checkpoint: Checkpoint, share: Share) -> None:
+        """Called in all processes; the first one writes, for each what it alone has: sums and generators."""
+        alone = {"sums": self.sums, "random": torch.get_rng_state()}
         if torch.cuda.is_available():
-            arrays["random cuda"] = torch.cuda.get_rng_state().numpy()
+            alone["random cuda"] = torch.cuda.get_rng_state()
+        arrays = {name: to_array(ranks.from_all(tensor, share)) for name, tensor in alone.items()}
+        if not checkpoint.writes:
+            return
+        points = {"now": (self.network(), optimizer_state(self.model, self.optimizer)), **self.rewound}
         for point, (network, moments) in points.items():
             arrays |= {f"{point} network {name}": array for name, array in network.tensors.items()}
             arrays |= {f"{point} optimizer {name}": array for name, array in moments.items()}
         kept = {"step": self.step, "curve": self.curve, "seconds": self.total_seconds()}
         checkpoint.save(arrays, {**kept, "rewound": list(self.rewound)})
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint, share: Share) -> None:
         """Take up the last save, if there is one."""
         saved = checkpoint.load()
         if saved is None:
@@ -116,22 +121,22 @@ class State:
         network, moments = point("now")
         load_network(self.model, network)
         load_optimizer(self.model, self.optimizer, moments, {})
-        self.sums.copy_(torch.from_numpy(arrays["sums"]))
+        alone = {name: ranks.own(torch.from_numpy(arrays[name]), share) for name in ALONE if name in arrays}
+        self.sums.copy_(alone["sums"])
         self.step, self.curve, self.seconds = state["step"], state["curve"], state["seconds"]
         self.rewound = {name: point(name) for name in state["rewound"]}
-        torch.set_rng_state(torch.from_numpy(arrays["random"]))
+        torch.set_rng_state(alone["random"])
         if torch.cuda.is_available():
-            torch.cuda.set_rng_state(torch.from_numpy(arrays["random cuda"]))
+            torch.cuda.set_rng_state(alone["random cuda"])
 
 
 def train(task: Task, run: Run) -> Trained:
-    """Train one network for the rest of its schedule, on all GPUs there are if its data set is streamed.
+    """Train one network for the rest of its schedule, on as many GPUs as the task says.
 
     A network in which the input no longer reaches the output is `collapsed` and is not trained; a
     loss that is not finite ends the training as `diverged`.
     """
-    devices = torch.cuda.device_count() if streamed(task) else 1
-    number = ranks.number(devices, run.process.ranks, task["batch_size"])
+    number = ranks.number(task, torch.cuda.device_count())
     if number > 1:
         return ranks.train(train_share, task, run, number)
     return train_share(task, run, Share())
@@ -151,7 +156,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
 
     load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
     checkpoint = Checkpoint(run, identity(task, run), writes=share.rank == 0)
-    state.restore(checkpoint)
+    state.restore(checkpoint, share)
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
     forward = compiled(task, ranks.averaging_gradients(model, share))
     rates, every = learning_rates(task, run.rewind.schedule), steps(task, task["evaluate_every"])
@@ -182,8 +187,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
                 if not all(math.isfinite(row[key] or 0) for key in row):
                     return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
             if ranks.agreed(checkpoint.due, share):
-                if checkpoint.writes:
-                    state.save(checkpoint)
+                state.save(checkpoint, share)
                 exit_if(ranks.agreed(run.process.stop(), share))
             if state.step == len(rates):
                 break

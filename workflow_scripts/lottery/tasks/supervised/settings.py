@@ -18,6 +18,14 @@ def options(task: Task) -> dict[str, Any]:
     return validate(named, {"type": "object", "additionalProperties": False, "properties": schema}, "model")
 
 
+def share_of_batch(task: Task) -> int:
+    """Examples of every batch that one GPU gets: what batch normalisation sees. Raises InputError."""
+    gpus = int(task.get("gpus", 1))
+    if task["batch_size"] % gpus:
+        raise InputError(f"batch_size: found {task['batch_size']}, allowed: a multiple of gpus, {gpus}")
+    return int(task["batch_size"]) // gpus
+
+
 def streamed(task: Task) -> bool:
     """Whether the images are read from their files as they are wanted."""
     return describe(task["dataset"]).streamed
