@@ -15,13 +15,14 @@ from lottery import interpolation, runs
 from lottery.addresses import analysis as address
 from lottery.analysed import make_table
 from lottery.analyses import barrier, instability
-from lottery.analysis import Analysed, Job
+from lottery.analysis import Analysed, Job, rows_of
 from lottery.errors import InputError
 from lottery.partial import write_partial
 from lottery.pieces import Piece, pieces
 from lottery.rewinding import Rewind
-from lottery.runs import HERE, Run
+from lottery.runs import HERE, Process, Run
 from lottery.schemas import read_yaml
+from lottery.stopping import STOPPED
 from lottery.study import read_study
 from lottery.weights import Network
 
@@ -300,6 +301,35 @@ def test_a_job_gets_what_a_training_asks_for_but_one_gpu_and_none_for_masks(work
     found = {(rule, Path(output).parts[2].partition("-")[0]): gpu for rule, output, gpu in asked}
     assert found["analyse", "barrier"] == "1" and found["analyse", "effective"] == "0"
     assert found["train_level", "tiny"] == "4"
+
+
+def test_a_job_that_is_stopped_goes_on_where_it_was(tmp_path):
+    measured, told = [], iter([False, True, False, False])
+
+    def measure(key):
+        measured.append(key)
+        return {"x": key, "y": float("nan") if key == 2 else 1.0}
+
+    job = Job({}, {}, {}, process=Process(stop=lambda: next(told)), saved=tmp_path / "a.rows")
+    with pytest.raises(SystemExit) as stopped:
+        rows_of(job, [1, 2, 3, 4], measure)
+    assert stopped.value.code == STOPPED and measured == [1, 2]
+    assert rows_of(job, [1, 2, 3, 4], measure) == rows_of(Job({}, {}, {}), [1, 2, 3, 4], measure)
+    assert measured[:4] == [1, 2, 3, 4] and rows_of(Job({}, {}, {}), [2], measure) == [{"x": 2, "y": None}]
+
+
+def test_rows_left_of_other_weights_are_not_taken_up_and_go(finished, monkeypatch):
+    """What is saved is named by all that decides it, and none of it is left when a job has ended."""
+    monkeypatch.chdir(finished.path)
+    study = read_study(finished.study, finished.path / "config")
+    piece = next(pieces(study.asked(), study.analyses["levels"]))
+    before = Path(piece.address).read_bytes()
+    left = Path(piece.address).with_suffix(".0123456789abcdef.rows")
+    left.write_text('{"rows": [{"alpha": 0.0}]}')
+    Path(piece.address).unlink()
+    finished.snakemake("--", piece.address)
+    assert Path(piece.address).read_bytes() == before and not left.exists()
+    assert not list(finished.path.rglob("*.rows"))
 
 
 def net(*tensors):

@@ -28,6 +28,7 @@ import yaml
 from conftest import DATASETS, REPO
 from jsonschema import Draft202012Validator
 from lottery import masks, plugins, runs, tickets, weights
+from lottery.analyses.effective_sparsity import effective_mask
 from lottery.config import read_tasks
 from lottery.data import kind_of
 from lottery.data.images import splits
@@ -591,6 +592,29 @@ def test_scores_are_numbers_for_each_weight(case):
         assert scores.tobytes() == again[name].tobytes(), name
     with pytest.raises(InputError, match="'no-such-method'"):
         case.family.scores(case.task, case.start, case.data, "no-such-method")
+
+
+@pytest.mark.parametrize("case", having(runs.STATISTICS), indirect=True, ids="-".join)
+def test_statistics_measured_anew_are_the_same_each_time_and_weights_stay(case):
+    network = case.ticket.network
+    first, again = (case.family.statistics(case.task, network, case.data) for _ in range(2))
+    assert first.roles == network.roles and not differ(first, again)
+    for name, array in first.tensors.items():
+        assert array.dtype == network.tensors[name].dtype and np.isfinite(array).all(), name
+        if network.roles[name] != "buffer" or array.dtype.kind != "f":
+            assert array.tobytes() == network.tensors[name].tobytes(), name
+
+
+@pytest.mark.parametrize("case", having(runs.CONNECTIONS), indirect=True, ids="-".join)
+def test_connections_lead_through_every_prunable_weight(case):
+    connections = case.family.connections(case.task)
+    shapes = {name: array.shape for name, array in case.start.tensors.items()}
+    weights_of = {name for name, role in case.start.roles.items() if role == "weight"}
+    assert {one.weight for one in connections} - {None} == weights_of
+    whole = {name: np.ones(shapes[name], dtype=bool) for name in weights_of}
+    assert masks.kept(effective_mask(whole, shapes, connections)) == masks.prunable(whole)
+    on_path = effective_mask(case.mask, shapes, connections)
+    assert all(not np.any(m & ~case.mask[name]) for name, m in on_path.items())
 
 
 SUPERVISED = [case for case in CASES if case[0] == "supervised"]

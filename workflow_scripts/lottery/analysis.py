@@ -1,6 +1,9 @@
 """The seam between the engine and the analyses: what a job is given, what comes back, what an analysis is."""
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -8,9 +11,11 @@ from typing import Any, Protocol, cast
 
 from . import plugins
 from .errors import InputError
+from .files import write_json
 from .masks import Mask
 from .runs import HERE, Process, Task
 from .schemas import Entry
+from .stopping import STOPPED
 from .weights import Network
 
 MASK, START, WEIGHTS = "mask", "start", "weights"
@@ -40,6 +45,8 @@ class Job:
     runs:    by the names that the analysis's `runs` gives them
     options: the study's, or their defaults
     data:    prepared data set of the task, a file or a folder, or None
+    process: the process it is done in
+    saved:   file for the rows of an unfinished job, which `rows_of` reads and keeps; None for none
     """
 
     task: Task
@@ -47,6 +54,7 @@ class Job:
     options: Mapping[str, Any]
     data: Path | None = None
     process: Process = HERE
+    saved: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,26 @@ class Analysis(Protocol):
 
     def measure(self, job: Job, /) -> Measured:
         """The numbers of one job."""
+
+
+def rows_of(job: Job, keys: Iterable[float], measure: Callable[[float], Numbers]) -> list[Numbers]:
+    """A row for each key, what is not finite as None. Told to stop, as a training is, it ends after a row,
+    and goes on there when it is started again."""
+    found: list[Numbers] = []
+    if job.saved is not None and job.saved.exists():
+        found = json.loads(job.saved.read_text())["rows"]
+    for key in list(keys)[len(found) :]:
+        found.append({name: finite(number) for name, number in measure(key).items()})
+        if job.saved is not None:
+            write_json(job.saved, {"rows": found})
+        if job.process.stop():
+            print(f"stopped; {len(found)} rows are saved", file=sys.stderr)
+            sys.exit(STOPPED)
+    return found
+
+
+def finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number
 
 
 @cache

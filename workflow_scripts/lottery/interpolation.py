@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .analysis import Numbers
-from .runs import EVALUATE, STATISTICS, Process, Task, optional
+from .analysis import Job, Numbers, rows_of
+from .runs import EVALUATE, STATISTICS, Task, optional
 from .weights import Network
 
 if TYPE_CHECKING:
@@ -51,25 +51,26 @@ def between(first: Network, second: Network, alpha: float) -> Network:
     return first.with_tensors(tensors)
 
 
-def along(
-    task: Task, first: Network, second: Network, points: int, data: Path | None, process: Process
-) -> list[Numbers]:
+def along(job: Job, first: Network, second: Network) -> list[Numbers]:
     """`alpha` and NAMES, with averaged and with re-estimated statistics, at evenly spaced points."""
-    found = []
-    for alpha in np.linspace(0, 1, points):
-        network = between(first, second, float(alpha))
-        row: Numbers = {"alpha": float(alpha), **measured(task, network, data, process)}
-        again = optional(task, STATISTICS)(task, network, data, process=process)
-        renewed = row if again is network else measured(task, again, data, process)
-        found.append(row | {f"{name}{REESTIMATED}": renewed[name] for name in NAMES})
-    return found
+    renew = optional(job.task, STATISTICS)
+
+    def at(alpha: float) -> Numbers:
+        network = between(first, second, alpha)
+        row: Numbers = {"alpha": alpha, **measured(job, network)}
+        again = renew(job.task, network, job.data, process=job.process)
+        renewed = row if again is network else measured(job, again)
+        return row | {f"{name}{REESTIMATED}": renewed[name] for name in NAMES}
+
+    return rows_of(job, np.linspace(0, 1, job.options["points"]).tolist(), at)
 
 
-def measured(task: Task, network: Network, data: Path | None, process: Process) -> Numbers:
+def measured(job: Job, network: Network) -> Numbers:
     """Error and loss on each part; no error where the family knows of no accuracy."""
     row: Numbers = {}
+    evaluate = optional(job.task, EVALUATE)
     for part in PARTS:
-        said: Mapping[str, float] = optional(task, EVALUATE)(task, network, data, part, process=process)
+        said: Mapping[str, float] = evaluate(job.task, network, job.data, part, process=job.process)
         row[f"{part}_error"] = 1 - said["accuracy"] if "accuracy" in said else None
         row[f"{part}_loss"] = said["loss"]
     return row

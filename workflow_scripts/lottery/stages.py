@@ -8,7 +8,6 @@ writes its files. `run` runs one, or several side by side.
 """
 
 import json
-import math
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import numpy as np
 
 from . import masks, runs, tickets, weights
 from .addresses import FILES
-from .analysis import MASK, START, WEIGHTS, Analysed, Job, Measured, analysis
+from .analysis import MASK, START, WEIGHTS, Analysed, Job, Measured, analysis, finite
 from .data import kind_of
 from .errors import InputError
 from .files import checksum, replacing, write_json
@@ -272,7 +271,10 @@ def analyse(settings: Settings, inputs: Paths, outputs: Paths, process: Process)
         if metrics["status"] != "ok" and WEIGHTS in found.READS and ended[0] == "ok":
             ended = (metrics["status"], f"{Path(mine['metrics']).parent}: {metrics['reason']}")
     data = Path(inputs["data"]) if "data" in inputs else None
-    job = Job(settings["task"], reads, settings["options"], data, process)
+    made_from |= _made_from(inputs)
+    # named by all that decides its rows: what is left of another one is not taken up
+    saved = Path(outputs["analysis"]).with_suffix(f".{checksum({}, {**made_from, **settings})[:16]}.rows")
+    job = Job(settings["task"], reads, settings["options"], data, process, saved)
     measured = found.measure(job) if ended[0] == "ok" else Measured({})
     if unknown := measured.numbers.keys() - found.VALUES.keys():
         raise InputError(f"analyses: {settings['analysis']} gives {min(unknown)}, which is not in its VALUES")
@@ -281,12 +283,14 @@ def analyse(settings: Settings, inputs: Paths, outputs: Paths, process: Process)
         {
             "status": ended[0],
             "reason": ended[1],
-            "numbers": {name: _finite(measured.numbers.get(name)) for name in found.VALUES},
-            "profile": [{key: _finite(each) for key, each in row.items()} for row in measured.profile],
-            "made_from": made_from | _made_from(inputs),
+            "numbers": {name: finite(measured.numbers.get(name)) for name in found.VALUES},
+            "profile": [{key: finite(each) for key, each in row.items()} for row in measured.profile],
+            "made_from": made_from,
             "settings": settings,
         },
     )
+    for left in saved.parent.glob(f"{saved.name.partition('.')[0]}.*.rows"):
+        left.unlink(missing_ok=True)
 
 
 def _analysed(
@@ -325,10 +329,6 @@ def _same_counts(path: str, metrics: Settings, mask: Mask | None) -> None:
     """Raise InputError unless a mask that was made again has the weights that the run was trained with."""
     if metrics["layers"] != tickets.layers(mask):
         raise InputError(f"{path}: layers: are not those of the mask that this run is made from")
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not math.isfinite(number) else number
 
 
 def _fresh(settings: Settings) -> Network:

@@ -28,5 +28,5 @@ def measure(job: Job) -> Measured:
     """Error and loss along the line, and their barriers."""
     first, second = job.runs["first"].weights, job.runs["second"].weights
     assert first is not None and second is not None
-    line = along(job.task, first, second, job.options["points"], job.data, job.process)
+    line = along(job, first, second)
     return Measured(barriers(line), line)

@@ -43,7 +43,7 @@ def measure(job: Job) -> Measured:
     assert first.start is not None and second.start is not None
     if distance(first.start, second.start):
         raise InputError("instability: the two copies have not begun with the same weights")
-    line = along(job.task, first.weights, second.weights, job.options["points"], job.data, job.process)
+    line = along(job, first.weights, second.weights)
     apart = distance(first.weights, second.weights)
     travelled = (distance(first.start, first.weights) + distance(second.start, second.weights)) / 2
     ratio = apart / travelled if travelled else None
