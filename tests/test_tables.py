@@ -5,6 +5,7 @@ import re
 from itertools import product
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,6 +190,16 @@ def test_every_kind_of_figure_is_drawn_the_same_each_time(made, tmp_path, kind, 
     assert drawn[0] == drawn[1]
     assert "a title" in drawn[0] and ("fc1" if kind == "layers" else "the winning one") in drawn[0]
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_nothing_is_cut_off_at_the_edge_of_a_figure_with_a_long_legend(made):
+    layers = pd.read_csv(made["layers"])
+    more = [layers.assign(layer=f"a layer with a name of some length {number}") for number in range(7)]
+    pd.concat(more).to_csv(made["layers"])
+    drawn_svg("layers", ["winning"], made)
+    picture = plt.imread("drawn.png")[:, :, :3]
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        assert (edge == 1).all()
 
 
 def test_only_a_study_with_copies_has_their_column(made):

@@ -1,5 +1,6 @@
 """Figures of a study, drawn from its tables; SVG and PNG, legible at the width of a column."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -203,6 +204,8 @@ def _words(canvas: Figure, title: str, text: str) -> None:
 def _legend(canvas: Figure, axes: Axes, notes: list[str]) -> None:
     handles, names = axes.get_legend_handles_labels()
     columns = 1 if max(map(len, names), default=0) >= 28 else 2 if len(names) <= 8 else 4
+    # a long legend makes the figure higher, not the axes lower than their label is long
+    canvas.set_figheight(canvas.get_figheight() + 0.15 * max(0, math.ceil(len(names) / columns) - 3))
     title = "\n".join(notes) or None
     canvas.legend(
         handles,
