@@ -17,6 +17,7 @@ rule tables:
         next_level=study.next_level(),
         asked=ASKED,
     output:
+        **{name: path for name, path in TABLES.items() if name == "tasks"},
         runs=TABLES["runs"],
         summary=report(
             TABLES["summary"],
@@ -26,7 +27,6 @@ rule tables:
         ),
         transfer=TABLES["transfer"],
         layers=TABLES["layers"],
-        **{name: path for name, path in TABLES.items() if name == "tasks"},
     log:
         addresses.log(addresses.tables(study.name)),
     conda:
