@@ -473,7 +473,7 @@ def _profile(plot: Plot) -> None:
                 found["curve"].isin([name for name, (one, _) in plot.curves.items() if one == label])
             ]
             rows = group[group["level"] == level]
-            if rows["target"].nunique() < group["target"].nunique():
+            if rows.empty or rows["target"].nunique() < group["target"].nunique():
                 continue  # not of all tasks
             if (_short(rows.groupby("target"), plot.seeds)).any():
                 plot.notes.add(
