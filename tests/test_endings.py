@@ -27,8 +27,9 @@ def lines(done, word):
 def test_a_failed_training_is_one_clear_line_at_once_and_at_the_end(workspace):
     workspace.study["seeds"] = [1]
     workspace.write()
-    spoil(workspace, "train_level", "raise InputError('the moon is not full')")
-    spoil(workspace, "train_random", "raise RuntimeError('boom\\nbang')")
+    winning, other = "if settings['ticket'] == 'winning'", "else"
+    spoil(workspace, "train_ticket", f"{other}: raise RuntimeError('boom\\nbang')")
+    spoil(workspace, "train_ticket", f"{winning}: raise InputError('the moon is not full')")
     done = workspace.snakemake(*QUIET, "--keep-going", check=False, env={"LOTTERY_AGAIN": "make study"})
     assert done.returncode == 1
     said = lines(done, "FAILED ")
