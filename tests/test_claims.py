@@ -267,6 +267,16 @@ def study_of(name):
     return read_study(yaml.safe_load(path.read_text()), REPO / "config")
 
 
+ENDED_WELL = {
+    "status": "ok",
+    "fraction_pruned": 0.5,
+    "chance": 0.0,
+    "ticket": "winning",
+    "source": "t",
+    "target": "t",
+}
+
+
 def synthetic(claim, seeds, sign):
     """Runs of a claim's curves, in which each level is as it says (sign 1), or the opposite."""
     rng, rows = np.random.default_rng(0), {}
@@ -291,15 +301,7 @@ def synthetic(claim, seeds, sign):
                 own[left["value"]] = base + away + rng.normal(0, noise)
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(table.index, names=["curve", "seed", "level"])
-    more = {
-        "status": "ok",
-        "fraction_pruned": 0.5,
-        "chance": 0.0,
-        "ticket": "winning",
-        "source": "t",
-        "target": "t",
-    }
-    return table.assign(**more)
+    return table.assign(**ENDED_WELL)
 
 
 def falling(claim, seeds, sign):
@@ -311,15 +313,7 @@ def falling(claim, seeds, sign):
         for seed in seeds
         for level in (0, *claim["levels"])
     ]
-    more = {
-        "status": "ok",
-        "fraction_pruned": 0.5,
-        "chance": 0.0,
-        "ticket": "winning",
-        "source": "t",
-        "target": "t",
-    }
-    return numbers({"runs": pd.DataFrame(rows).assign(**more)})
+    return numbers({"runs": pd.DataFrame(rows).assign(**ENDED_WELL)})
 
 
 @pytest.mark.parametrize("name", ["config", *STUDIES])
