@@ -125,6 +125,9 @@ def test_two_seeds_a_failed_one_and_a_missing_curve_get_an_honest_verdict(tmp_pa
     assert [row["failed"] for row in grade(CLAIM, SEEDS, failed)] == [1, 1, 0]
     rows = grade({**CLAIM, "right": {**RIGHT, "curve": "none"}}, SEEDS, wide(runs))
     assert {row["verdict"] for row in rows} == {"too few seeds"} and "curve none" in rows[0]["note"]
+    rows = grade({**CLAIM, "right": {**RIGHT, "level": 0}}, SEEDS, wide(runs))
+    assert {row["verdict"] for row in rows} == {"too few seeds"}
+    assert rows[0]["note"] == "no run has curve b at level 0"
     rows = grade({**CLAIM, "left": {**LEFT, "value": "layers.fc9"}, "value": "layers.fc9"}, SEEDS, wide(runs))
     assert {row["verdict"] for row in rows} == {"too few seeds"} and "layers.fc9" in rows[0]["note"]
 
@@ -228,6 +231,12 @@ def test_a_claim_changed_in_the_config_is_graded_again_and_trains_nothing(worksp
             "expect: found 'much', allowed: better, worse, higher, lower,",
         ),
         ({"against": "random", "falls_to": 1}, "falls_to: found 1"),
+        (
+            {"against": "dense", "falls_to": 0.5},
+            "falls_to: found against: dense, allowed beside it: against,",
+        ),
+        ({"against": "random", "falls_to": 0.5, "levels": [1]}, "falls_to: found levels, allowed beside it:"),
+        ({"against": "random", "falls_to": 0.5, "value": "steps"}, "falls_to: found value, allowed beside"),
         ({"curve": "random", "value": "layers.fc1.weight", "against": 1}, "has no masks of its own"),
     ],
 )
@@ -250,7 +259,7 @@ def test_curves_that_a_study_is_without_stay_named_in_its_claims(tmp_path):
         {**STUDY, "curves": curves, "claims": [claim(against="b")], "without": ["digits-b"]}, folder
     )
     rows = grade(study.claims[0], SEEDS, wide({("winning", 1): ABOVE, ("winning", 2): ABOVE}))
-    assert {row["verdict"] for row in rows} == {"too few seeds"} and rows[0]["note"] == "no run has 'curve b'"
+    assert {row["verdict"] for row in rows} == {"too few seeds"} and rows[0]["note"] == "no run has curve b"
 
 
 # the claims of every study

@@ -583,14 +583,18 @@ def test_what_is_there_is_shown_when_a_run_fails_and_named_as_partial(finished):
     path.write_bytes(whole[:-30])
     (path.parent / "metrics.json").unlink()
     (finished.path / "results/tables/tiny/runs.csv").unlink()
+    claim = {"name": "better", "statement": "It is", "source": "A paper 2020", "curve": "winning"}
+    finished.study["claims"] = [{**claim, "against": "random", "expect": "better"}]
     finished.write()
     said = finished.snakemake("--keep-going", check=False)
     assert said.returncode == 1 and "9 of 10 runs of study tiny are there: PARTIAL tables" in said.stderr
     partial = finished.path / "results/partial/tiny"
-    names = [f"PARTIAL-{name}.csv" for name in ("layers", "runs", "summary", "transfer")]
+    names = [f"PARTIAL-{name}.csv" for name in ("claims", "layers", "runs", "summary", "transfer")]
     assert sorted(one.name for one in partial.iterdir()) == sorted(
-        ["MISSING.txt", "PARTIAL-main.png", "PARTIAL-main.svg", *names]
+        ["MISSING.txt", "PARTIAL-claims.html", "PARTIAL-main.png", "PARTIAL-main.svg", *names]
     )
+    graded = pd.read_csv(partial / "PARTIAL-claims.csv")
+    assert set(graded["verdict"]) == {"too few seeds"} and graded["n"].tolist() == [1, 2, 1]
     assert not (finished.path / "results/tables/tiny/runs.csv").exists()
     lines = (partial / "MISSING.txt").read_text().splitlines()
     assert lines[1:] == [f"{LEVEL_2}: {LEVEL_2}/metrics.json: is missing"]

@@ -68,7 +68,7 @@ def grade(claim: Claim, seeds: Sequence[int], wide: pd.DataFrame) -> list[Row]:
     try:
         sides = [_side(claim["left"], claim, seeds, wide), _side(claim["right"], claim, seeds, wide)]
     except KeyError as missing:
-        note = f"no run has {missing}"
+        note = f"no run has {missing.args[0]}"
     left, right = sides
     difference = left - right
     said = {key: claim[key] for key in SAID}
@@ -100,6 +100,8 @@ def _side(side: Row, claim: Claim, seeds: Sequence[int], wide: pd.DataFrame) -> 
         raise KeyError(f"curve {side['curve']}")
     found = wide.xs(side["curve"], level="curve")[[side["value"]]].unstack("level")[side["value"]]
     if side.get("level") is not None:
+        if side["level"] not in found:
+            raise KeyError(f"curve {side['curve']} at level {side['level']}")
         found = pd.DataFrame(dict.fromkeys(levels, found[side["level"]]))
     return found.reindex(index=list(seeds), columns=levels).astype(float)
 

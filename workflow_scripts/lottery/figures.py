@@ -41,7 +41,6 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 ANALYSED = "analysed"  # the table of the analysis that a figure is of
-CLEAR = 3  # seeds from which an interval can say anything
 TICKS = [100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1]
 LABELS = {
     "test_accuracy": "test accuracy",
@@ -336,7 +335,7 @@ def _matrix(
     """What tickets of each source (rows) reach on each target (columns), a panel for each level.
 
     The number is the mean, bold if the paired interval of its gap to the target's own ticket excludes 0, of
-    CLEAR seeds or more; the colour is that gap, blue where it is better and red where it is worse. Random
+    FEWEST seeds or more; the colour is that gap, blue where it is better and red where it is worse. Random
     tickets and other controls have rows too.
     """
     summary = pd.read_csv(inputs["summary"])
@@ -414,7 +413,7 @@ def _gaps(
         own = row["source"] == row["target"] and row["ticket"] == WINNING
         gap[at] = 0.0 if own else row["own_difference"]
         excludes_0 = row["own_difference_ci_low"] > 0 or row["own_difference_ci_high"] < 0
-        clear[at] = excludes_0 and row["own_difference_n"] >= CLEAR
+        clear[at] = excludes_0 and row["own_difference_n"] >= FEWEST
     return gap, value, clear
 
 

@@ -514,6 +514,8 @@ def _claim(
     """A claim with what it compares spelt out: the numbers on its left and on its right. A curve that the
     study is without stays named: the claim is then graded as one that has no seeds."""
     curve = lookup("curve", claim["curve"], known, where)
+    if "falls_to" in claim:
+        _check_falls(claim, where)
     left = {"curve": claim["curve"], "value": claim["value"]}
     right = _right(claim, curve, known, where)
     for side in (left, right):
@@ -535,6 +537,15 @@ def _claim(
         "left": left,
         "right": right,
     }
+
+
+def _check_falls(claim: Entry, where: str) -> None:
+    """Raise InputError for what would change nothing where two curves are compared by where they fall."""
+    ignored = ["value"] if claim["value"] != "value" else []
+    ignored += [key for key in ("levels", "against_value", "against_level") if key in claim]
+    if ignored or claim.get("against") == "dense":
+        found = ignored[0] if ignored else "against: dense"
+        raise InputError(f"{where}: falls_to: found {found}, allowed beside it: against, a curve or a level")
 
 
 def _right(claim: Entry, curve: Curve | None, known: Known, where: str) -> Entry:
