@@ -29,7 +29,7 @@ def training_processes(snakemake):
 
 
 def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
-    changes = {"length": "epoch800", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
+    changes = {"length": "epoch1600", "evaluate_every": "epoch1", "rewind_points": ["epoch1", "epoch99"]}
     workspace.tasks["tiny"] |= changes
     workspace.write()
     target = "results/dense/tiny/seed1/metrics.json"
@@ -37,14 +37,18 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
     undisturbed = contents(workspace.path / "results/dense")
     shutil.rmtree(workspace.path / "results/dense")
 
-    rng, run, resumed, kills = random.Random(0), None, 0, 0
+    rng, run, kills = random.Random(0), None, 0
+    saved = workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors"
     environment = {**os.environ, "LOTTERY_CHECKPOINT_MINUTES": "0.002"}
     command = workspace.command("--nolock", "--retries", "10", "--", target)
     while kills < 10:
         if run is None or run.poll() is not None:
             run = subprocess.Popen(command, cwd=workspace.path, env=environment, stderr=subprocess.DEVNULL)
             snakemake = psutil.Process(run.pid)
-        while run.poll() is None and not all(training_processes(snakemake)):
+        # three kills at any moment, the other seven once there is a save to go on from
+        while run.poll() is None:
+            if all(training_processes(snakemake)) and (kills < 3 or saved.exists()):
+                break
             time.sleep(0.05)
         assert run.poll() is None, "the training ended before ten kills"
         scripts, forked = training_processes(snakemake)
@@ -56,11 +60,10 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
             continue
         kills += 1
         psutil.wait_procs([victim, *scripts, *forked], timeout=300)
-        resumed += (workspace.path / "results/dense/tiny/seed1/checkpoint.safetensors").exists()
+        assert saved.exists() or kills <= 3  # no kill loses what an earlier one had saved
         assert not (workspace.path / target).exists()
     workspace.snakemake("--nolock", "--", target, env=environment)
     assert contents(workspace.path / "results/dense") == undisturbed
-    assert resumed > 5
 
 
 def test_sigterm_saves_and_the_next_run_goes_on(workspace):
