@@ -184,7 +184,7 @@ def test_a_recipe_is_refused(refused, entry, message):
 
 
 TASKS = [
-    ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: a2c, supervised"),
+    ({"family": "supervized"}, "bad: tasks: 'supervized' is unknown; allowed: a2c, language, "),
     ({"lerning": 1}, "bad: unknown key 'lerning'"),
     (
         {"optimizer": {"name": "adam", "lr": "1e-3"}},

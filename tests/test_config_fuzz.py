@@ -5,6 +5,7 @@ analysis.
 """
 
 import copy
+import importlib
 from collections import Counter
 from functools import cache
 
@@ -265,6 +266,9 @@ def counts():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_spoilt_config_is_a_plan_or_one_line(tmp_path, kind, counts, monkeypatch):
+    importlib.import_module(
+        "torch"
+    )  # which a recipe's patterns need, and which looks for libraries by a command
     monkeypatch.setattr("subprocess.Popen", None)  # nothing is started
     for module in ("study", "resources"):
         monkeypatch.setattr(f"lottery.{module}.read_yaml", read_once)

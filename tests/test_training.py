@@ -14,7 +14,7 @@ from lottery.runs import Run
 from lottery.seeds import seed_for
 from lottery.tasks import supervised
 from lottery.tasks.supervised import in_memory, loop
-from lottery.training import checkpoints
+from lottery.training import checkpoints, descent
 from lottery.training.enforcement import masked_step
 from lottery.weights import load_arrays
 
@@ -124,11 +124,11 @@ def test_the_schedule_warms_up_steps_down_and_is_taken_from_where_the_recipe_say
         length="epoch3",
         schedule={"warmup": 4, "milestones": ["epoch1"]},
     )
-    whole = loop.learning_rates(task, "start")
+    whole = descent.learning_rates(task, "start", loop.steps)
     assert len(whole) == 66
     assert whole[:5] == [0.25, 0.5, 0.75, 1.0, 1.0] and whole[21:23] == [1.0, pytest.approx(0.1)]
-    assert loop.learning_rates(task, "epoch1") == whole[22:]
-    assert loop.learning_rates(task, "end") == [whole[-1]] * 66
+    assert descent.learning_rates(task, "epoch1", loop.steps) == whole[22:]
+    assert descent.learning_rates(task, "end", loop.steps) == [whole[-1]] * 66
 
 
 def test_rewound_with_schedule_and_optimizer_it_is_the_same_training(tiny, run):
@@ -155,7 +155,7 @@ def test_a_rewound_optimizer_holds_nothing_for_pruned_weights(tiny, run):
     task = tiny()
     dense = loop.train(task, run(task, rewind_points=("epoch1",)))
     model, _ = loop.build(task)
-    optimizer = loop.make_optimizer(model, task["optimizer"])
+    optimizer = descent.make_optimizer(model, task["optimizer"])
     mask = run(task, 5).mask
     loop.load_optimizer(model, optimizer, dense.rewound["epoch1"][1], mask)
     masked_step(model, mask, optimizer, None)

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from ...errors import InputError
 from ...runs import Process, Task
 from ...seeds import generator
+from ...training.descent import deterministic_device, precision
 from ...training.modules import load_network, to_array, to_network
 from ...training.ranks import Share
 from ...weights import Network
-from .loop import Examples, build, deterministic_device, evaluate_part, load_data, precision
+from .loop import Examples, build, evaluate_part, load_data
 
 MEASURED = 10_000  # training examples over which statistics are measured
 EACH = 10  # examples of a class that SNIP looks at (Lee et al. 2019)

@@ -1,12 +1,8 @@
 """The supervised training loop: exact masks, data on the device, resumable at any step bit for bit."""
 
 import math
-import os
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,120 +10,29 @@ from torch.nn import functional as F
 
 from ... import plugins
 from ...data.images import describe
-from ...masks import apply
-from ...runs import Arrays, Process, Run, Task, Trained
+from ...runs import Process, Run, Task, Trained
 from ...seeds import seed_for
 from ...tickets import empty_layers
 from ...training import ranks
 from ...training.checkpoints import Checkpoint, exit_if, identity
+from ...training.descent import deterministic_device, first_step, learning_rates, make_optimizer, precision
 from ...training.enforcement import masked_step
-from ...training.modules import load_network, load_optimizer, optimizer_state, to_array, to_network
+from ...training.modules import load_network, load_optimizer
 from ...training.progress import Progress
 from ...training.ranks import Share
-from ...weights import Network, under
+from ...training.state import Row, State
 from . import from_files, in_memory
 from .from_files import FromFiles
 from .in_memory import InMemory
 from .settings import METRIC, image_shape, options, steps, streamed
 
-Rewound = dict[str, tuple[Network, Arrays]]
 Examples = InMemory | FromFiles
-Row = dict[str, Any]
-ALONE = ("sums", "random", "random cuda")  # what each of several processes has for itself
 
 
 def build(task: Task) -> tuple[nn.Module, str]:
     """The task's model and the name of its output layer."""
     model, classes = plugins.find("models", task["model"]["name"]), describe(task["dataset"]).classes
     return model.build(image_shape(task), classes, **options(task)), model.OUTPUT
-
-
-def make_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
-    common = {"lr": settings["lr"], "weight_decay": settings["weight_decay"], "fused": True}
-    if settings["name"] == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=settings["momentum"], **common)
-    return torch.optim.Adam(model.parameters(), betas=tuple(settings["betas"]), eps=settings["eps"], **common)
-
-
-def first_step(task: Task, schedule_from: str) -> int:
-    """The step of the task's schedule, and of its data order, that a training begins with."""
-    return 0 if schedule_from in ("start", "end") else steps(task, schedule_from)
-
-
-def learning_rates(task: Task, schedule_from: str) -> list[float]:
-    """The learning rate of every step to train.
-
-    schedule_from: `start`, a point to go on from, or `end` for the whole length at the last rate
-    """
-    schedule, length = task["schedule"], steps(task, task["length"])
-    milestones = [steps(task, point) for point in schedule["milestones"]]
-
-    def rate(step: int) -> float:
-        warm = min(1.0, (step + 1) / max(1, schedule["warmup"]))
-        return float(task["optimizer"]["lr"] * warm * schedule["gamma"] ** sum(step >= m for m in milestones))
-
-    if schedule_from == "end":
-        return [rate(length - 1)] * length
-    return [rate(step) for step in range(first_step(task, schedule_from), length)]
-
-
-@dataclass
-class State:
-    """All that a training changes, but for the random generators: what a checkpoint holds."""
-
-    model: nn.Module
-    output: str
-    optimizer: torch.optim.Optimizer
-    sums: Tensor  # loss and correct answers since the last evaluation, left on the device
-    step: int = 0
-    curve: list[Row] = field(default_factory=list)
-    rewound: Rewound = field(default_factory=dict)
-    seconds: float = 0.0  # trained before this process
-    started: float = field(default_factory=time.monotonic)
-
-    def total_seconds(self) -> float:
-        return self.seconds + time.monotonic() - self.started
-
-    def network(self) -> Network:
-        return to_network(self.model, self.output)
-
-    def save(self, checkpoint: Checkpoint, share: Share) -> None:
-        """Called in all processes; the first one writes, for each what it alone has: sums and generators."""
-        alone = {"sums": self.sums, "random": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            alone["random cuda"] = torch.cuda.get_rng_state()
-        arrays = {name: to_array(ranks.from_all(tensor, share)) for name, tensor in alone.items()}
-        if not checkpoint.writes:
-            return
-        points = {"now": (self.network(), optimizer_state(self.model, self.optimizer)), **self.rewound}
-        for point, (network, moments) in points.items():
-            arrays |= {f"{point} network {name}": array for name, array in network.tensors.items()}
-            arrays |= {f"{point} optimizer {name}": array for name, array in moments.items()}
-        kept = {"step": self.step, "curve": self.curve, "seconds": self.total_seconds()}
-        checkpoint.save(arrays, {**kept, "rewound": list(self.rewound)})
-
-    def restore(self, checkpoint: Checkpoint, share: Share) -> None:
-        """Take up the last save, if there is one."""
-        saved = checkpoint.load()
-        if saved is None:
-            return
-        arrays, state = saved
-        like = self.network()
-
-        def point(name: str) -> tuple[Network, Arrays]:
-            network = {key: arrays[f"{name} network {key}"] for key in like.tensors}
-            return like.with_tensors(network), under(arrays, f"{name} optimizer ")
-
-        network, moments = point("now")
-        load_network(self.model, network)
-        load_optimizer(self.model, self.optimizer, moments, {})
-        alone = {name: ranks.own(torch.from_numpy(arrays[name]), share) for name in ALONE if name in arrays}
-        self.sums.copy_(alone["sums"])
-        self.step, self.curve, self.seconds = state["step"], state["curve"], state["seconds"]
-        self.rewound = {name: point(name) for name in state["rewound"]}
-        torch.set_rng_state(alone["random"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state(alone["random cuda"])
 
 
 def train(task: Task, run: Run) -> Trained:
@@ -150,19 +55,20 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     data = load_data(task, run.data, run.process, device)
     model, output = build(task)
     load_network(in_memory_format(model.to(device)), run.start)
-    state = State(model, output, make_optimizer(model, task["optimizer"]), torch.zeros(2, device=device))
+    sums = torch.zeros(2, device=device)  # loss and correct answers since the last evaluation
+    state = State(model, (output,), make_optimizer(model, task["optimizer"]), {"sums": sums})
     if (empty := empty_layers(run.mask)) and not input_matters(model, data):
-        return failed(task, run, state, "collapsed", f"no weights left in {', '.join(empty)}")
+        return state.failed(run, "collapsed", f"no weights left in {', '.join(empty)}")
 
     load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
     checkpoint = Checkpoint(run, identity(task, run), writes=share.rank == 0)
     state.restore(checkpoint, share)
     update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
     forward = compiled(task, ranks.averaging_gradients(model, share))
-    rates, every = learning_rates(task, run.rewind.schedule), steps(task, task["evaluate_every"])
+    rates, every = learning_rates(task, run.rewind.schedule, steps), steps(task, task["evaluate_every"])
     wanted = {point: steps(task, point) for point in run.rewind_points}
     progress = Progress(run.name, "step", state.step, len(rates))
-    per_epoch, first = data.size("train") // task["batch_size"], first_step(task, run.rewind.schedule)
+    per_epoch, first = data.size("train") // task["batch_size"], first_step(task, run.rewind.schedule, steps)
     if not state.curve:
         state.curve.append(evaluation(task, state, data, 0, share))
 
@@ -177,22 +83,21 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
             loss.backward()
             update()
             state.step += 1
-            state.sums += torch.stack((loss.detach(), (logits.argmax(1) == target).float().mean()))
+            sums += torch.stack((loss.detach(), (logits.argmax(1) == target).float().mean()))
             for point in [point for point, step in wanted.items() if step == state.step]:
-                state.rewound[point] = (state.network(), optimizer_state(model, state.optimizer))
+                state.keep(point)
             if state.step % every == 0 or state.step == len(rates):
                 row = evaluation(task, state, data, state.step, share)
                 state.curve.append(row)
                 progress(state.step, METRIC, row[METRIC])
                 if not all(math.isfinite(row[key] or 0) for key in row):
-                    return failed(task, run, state, "diverged", f"loss not finite at step {state.step}")
+                    return state.failed(run, "diverged", f"loss not finite at step {state.step}")
             if ranks.agreed(checkpoint.due, share):
                 state.save(checkpoint, share)
                 exit_if(ranks.agreed(run.process.stop(), share))
             if state.step == len(rates):
                 break
 
-    network = state.network()
     last = state.curve[-1]
     metrics = {
         "test_accuracy": last["test_accuracy"],
@@ -202,18 +107,7 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
         **sampling(last["test_accuracy"], data.size("test")),
         **early_stop(state.curve),
     }
-    network = network.with_tensors(apply(run.mask or {}, network.tensors))
-    return Trained(network, metrics, state.curve, state.total_seconds(), state.rewound)
-
-
-def deterministic_device(share: Share) -> torch.device:
-    """The device to compute on, which from now on gives the same bits for the same work."""
-    torch.set_num_threads(1)  # another number of threads gives other bits
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it beside the next line
-    torch.use_deterministic_algorithms(True)  # imports a compiler, two seconds; one CPU thread needs none
-    return torch.device("cuda", share.rank)
+    return state.trained(run, metrics)
 
 
 def load_data(task: Task, path: Path, process: Process, device: torch.device) -> Examples:
@@ -230,10 +124,6 @@ def compiled(task: Task, model: nn.Module) -> Callable[[Tensor], Tensor]:
     torch._inductor.config.compile_threads = 1  # processes for it cannot be started from a forked one
     found: Callable[[Tensor], Tensor] = torch.compile(model)
     return found
-
-
-def precision(task: Task, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=task["precision"] == "bfloat16")
 
 
 def in_memory_format(model: nn.Module) -> nn.Module:
@@ -266,11 +156,11 @@ def evaluation(task: Task, state: State, data: Examples, step: int, share: Share
     """One row of the curve; training loss and accuracy are means over the steps since the last row."""
     row: Row = {"step": step, "train_loss": None, "train_accuracy": None}
     if state.curve:
-        sums = ranks.total(state.sums, share) / share.ranks
+        sums = ranks.total(state.carried["sums"], share) / share.ranks
         row["train_loss"], row["train_accuracy"] = (sums / (step - state.curve[-1]["step"])).tolist()
     for part in ("validation", "test"):
         row[f"{part}_loss"], row[f"{part}_accuracy"] = evaluate_part(task, state.model, data, part, share)
-    state.sums.zero_()
+    state.carried["sums"].zero_()
     return row
 
 
@@ -304,14 +194,3 @@ def input_matters(model: nn.Module, data: Examples) -> bool:
     logits = model(images)
     model.train()
     return bool((logits != logits[0]).any())
-
-
-def failed(task: Task, run: Run, state: State, status: str, reason: str) -> Trained:
-    """A result that counts at chance; rewind points not reached hold the network as it is."""
-    network = state.network()
-    network = network.with_tensors(apply(run.mask or {}, network.tensors))
-    missing: Rewound = {point: (network, {}) for point in run.rewind_points if point not in state.rewound}
-    metrics = {"steps": state.step}
-    return Trained(
-        network, metrics, state.curve, state.total_seconds(), state.rewound | missing, status, reason
-    )

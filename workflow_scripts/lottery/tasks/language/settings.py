@@ -1,0 +1,25 @@
+"""What the config of a language task says: steps, and the shape of what is read in one."""
+
+from ... import rewinding
+from ...data.text import describe
+from ...errors import InputError
+from ...runs import Task
+
+METRIC = "test_log_perplexity"
+
+
+def steps_per_epoch(task: Task) -> int:
+    """Steps that read the training text once, but for the last tokens of each column. Raises InputError."""
+    tokens = describe(task["dataset"]).train
+    found: int = (tokens // task["batch_size"] - 1) // task["bptt"]
+    if found < 1:
+        raise InputError(
+            f"batch_size, bptt: found {task['batch_size']} columns of {task['bptt']} tokens and the next, "
+            f"allowed: what a training text of {tokens} tokens has"
+        )
+    return found
+
+
+def steps(task: Task, point: str) -> int:
+    """Steps done at a point."""
+    return rewinding.steps(point, steps_per_epoch(task))
