@@ -72,6 +72,11 @@ def test_what_stands_in_a_row_is_the_paired_test():
     ends = scipy.stats.t.interval(0.95, 2, differences.mean(), scipy.stats.sem(differences))
     assert (whole["ci_low"], whole["ci_high"]) == pytest.approx(ends)
     assert [row["remaining"] for row in levels] == pytest.approx([0.8, 0.6])
+    # of the level, not the mean of both sides
+    runs = wide({("a", 0): left[0], ("a", 1): left[0], ("a", 2): left[1]})
+    dense = {"curve": "a", "value": "value", "level": 0}
+    levels = grade({**CLAIM, "right": dense}, SEEDS, runs)[1:]
+    assert [row["remaining"] for row in levels] == pytest.approx([0.8, 0.6])
 
 
 def test_noise_is_not_shown_and_not_called_equal():

@@ -75,8 +75,8 @@ def grade(claim: Claim, seeds: Sequence[int], wide: pd.DataFrame) -> list[Row]:
     of_levels = []
     for level in [] if "falls_to" in claim else claim["levels"]:
         runs = _runs(claim, [level], wide)
-        row = _row(claim, left[level], right[level], runs)
-        of_levels.append({**said, "of": LEVEL, "level": level, "remaining": _remaining(claim, runs), **row})
+        row = {"remaining": _remaining(claim, level, runs), **_row(claim, left[level], right[level], runs)}
+        of_levels.append({**said, "of": LEVEL, "level": level, **row})
     _correct(of_levels)
     complete = difference.dropna().index
     means = [side.loc[complete].mean(axis=1) for side in sides]
@@ -129,10 +129,10 @@ def _runs(claim: Claim, levels: Sequence[int], wide: pd.DataFrame) -> pd.DataFra
     return found[~found.index.duplicated()]
 
 
-def _remaining(claim: Claim, runs: pd.DataFrame) -> float:
-    """The fraction of the weights that the claim's curve has left."""
-    own = runs[runs.index.isin([claim["left"]["curve"]], level="curve")]
-    return float(1 - own["fraction_pruned"].mean())
+def _remaining(claim: Claim, level: int, runs: pd.DataFrame) -> float:
+    """The fraction of the weights that the claim's curve has left at a level."""
+    own = runs.index.isin([claim["left"]["curve"]], level="curve") & runs.index.isin([level], level="level")
+    return float(1 - runs[own]["fraction_pruned"].mean())
 
 
 def _row(claim: Claim, left: pd.Series, right: pd.Series, runs: pd.DataFrame) -> Row:

@@ -1,5 +1,7 @@
 """The network: embedding, LSTM layers, decoder."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,7 +28,7 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(vocabulary, width)
         nn.init.uniform_(self.embedding.weight, -task["embedding_scale"], task["embedding_scale"])
         widths = [width, *[hidden] * task["layers"]]
-        self.lstm = nn.ModuleList(nn.LSTM(*both) for both in zip(widths, widths[1:], strict=False))
+        self.lstm = nn.ModuleList(nn.LSTM(*both) for both in pairwise(widths))
         self.decoder = nn.Linear(hidden, vocabulary)
         if task["tied"]:
             self.decoder.weight = self.embedding.weight
