@@ -269,19 +269,32 @@ def _difference(plot: Plot) -> None:
 
 
 def _layers(plot: Plot) -> None:
-    """Each layer's pruning rate relative to the overall rate, by level (Morcos et al. 2019, figure 1b)."""
-    groups = list(plot.table("layers").groupby(["curve", "layer"], sort=False))
+    """Each layer's pruning rate relative to the overall rate, by level (Morcos et al. 2019, figure 1b); or the
+    share of it that is left, beside that of all."""
+    table, value, whole = plot.table("layers"), "ratio_to_overall", None
+    if plot.spec["value"] == "kept":
+        value, counts = "share", table.groupby("level")[["kept", "prunable"]].sum()
+        table[value] = 100 * table["kept"] / table["prunable"]
+        whole = 100 * counts["kept"] / counts["prunable"]
+    groups = list(table.groupby(["curve", "layer"], sort=False))
     for number, ((curve, layer), rows) in enumerate(groups):
         label = str(layer) if len(plot.curves) == 1 else f"{plot.curves[str(curve)][0]}: {layer}"
         if len(groups) > len(COLOURS):  # from the first layer, dark, to the last, light
-            at = rows.groupby("level")["ratio_to_overall"].mean()
+            at = rows.groupby("level")[value].mean()
             colour = plt.get_cmap("viridis")(number / len(groups))
             plot.axes.plot(at.index, at, color=colour, label=label.removesuffix(".weight"))
         else:
-            plot.by_level(rows, "level", "ratio_to_overall", label, number)
-    plot.axes.axhline(1, color="grey", linestyle="--", linewidth=0.8)
+            plot.by_level(rows, "level", value, label, number)
+    if whole is None:
+        plot.axes.axhline(1, color="grey", linestyle="--", linewidth=0.8)
+        plot.axes.set_ylabel("layer's pruning rate / overall rate")
+    else:
+        plot.axes.plot(whole.index, whole, color="grey", linestyle="--", linewidth=0.8, label="all")
+        plot.axes.set_yscale("log")
+        plot.axes.set_yticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
+        plot.axes.yaxis.set_minor_locator(NullLocator())
+        plot.axes.set_ylabel("layer's weights remaining (%)")
     plot.axes.set_xlabel("level")
-    plot.axes.set_ylabel("layer's pruning rate / overall rate")
     plot.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

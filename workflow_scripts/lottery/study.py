@@ -29,7 +29,7 @@ LONGEST = 255  # characters in a file's name, as file systems have it
 UNREAD = {  # kind of figure -> keys that would change nothing in it
     "metric": ("levels",),
     "difference": ("value", "y", "levels"),
-    "layers": ("value", "x", "y", "levels"),
+    "layers": ("x", "y", "levels"),
     "learning": ("value", "x", "y"),
     "movement": ("value", "y", "levels"),
     "matrix": ("value", "x", "y"),
@@ -446,6 +446,8 @@ def _check_figure(
         raise InputError(f"{where}: no curve of the study has the random tickets to take the difference to")
     if figure["kind"] in ("layers", "movement"):
         _check_masks(drawn, figure["kind"], last, where)
+    if figure["kind"] == "layers" and figure["value"] not in ("value", "kept"):
+        raise InputError(f"{where}: value: found {figure['value']!r}, allowed for kind layers: kept")
     if figure["kind"] == "learning":
         for level in figure["levels"]:
             if not any(level in curve.levels for curve in drawn):
