@@ -1,4 +1,4 @@
-"""The English side of Multi30k (Elliott et al. 2016, task 1): captions of pictures, lower-cased and tokenised.
+"""The English captions of Multi30k (Elliott et al. 2016, task 1), lower-cased and in words.
 
 The official repository's files, in `multi30k/task1/tok`.
 """
