@@ -269,8 +269,8 @@ def _difference(plot: Plot) -> None:
 
 
 def _layers(plot: Plot) -> None:
-    """Each layer's pruning rate relative to the overall rate, by level (Morcos et al. 2019, figure 1b); or what
-    is left of it, beside what is left of all."""
+    """Each layer's pruning rate relative to the overall rate, by level (Morcos et al. 2019, figure 1b); or
+    what is left of it, beside what is left of all."""
     table, value, whole = plot.table("layers"), "ratio_to_overall", None
     if plot.spec["value"] == "kept":
         value, counts = "share", table.groupby("level")[["kept", "prunable"]].sum()
