@@ -178,7 +178,7 @@ def forks():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([each for name in FAMILIES for each in runs.family(name).PRELOAD])
     with pytest.MonkeyPatch.context() as patch:  # the server is told nothing of this process's sys.path
-        for name, value in {**SINGLE_THREAD, "PYTHONPATH": LIBRARY}.items():
+        for name, value in {**SINGLE_THREAD, "PYTHONPATH": LIBRARY, "PYTHONFAULTHANDLER": "1"}.items():
             patch.setenv(name, value)
         forkserver.ensure_running()
     return context
@@ -500,8 +500,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(case, rng, forks):
         asked = dataclasses.replace(run, process=case.process(pause, save_every=0))
         child, before = forks.Process(target=case.family.train, args=(case.task, [asked])), saved(run)
         child.start()
+        deadline = time.monotonic() + 300
         while child.is_alive() and saved(run) == before:
             time.sleep(0.001)
+            if time.monotonic() > deadline:
+                os.kill(child.pid, signal.SIGABRT)  # it says where it hangs
+                pytest.fail("nothing was saved in five minutes")
         time.sleep(rng.uniform(0, 0.05 if number else 0.3))
         child.kill()
         child.join()
