@@ -199,3 +199,24 @@ def image_folder(root, name="flowers"):
             (root / name / part / kind).mkdir(parents=True)
             for n in range(number):
                 (root / name / part / kind / f"{n}.jpg").write_bytes(jpeg((30 + n, 50 - n)))
+
+
+def wikitext_2(root, monkeypatch):
+    """50 + 20 + 20 lines of five words, under the names that they have in the archive."""
+    (root / "wikitext-2").mkdir()
+    found = {}
+    for split, lines in (("train", 50), ("valid", 20), ("test", 20)):
+        path = root / f"wikitext-2/wiki.{split}.tokens"
+        path.write_text("".join(f" {' '.join(RNG.choice(list('abcdefg'), 5))} \n" for _ in range(lines)))
+        found[split] = md5(path)
+    constants = {"MD5": found, "TRAIN": 50 * 6, "VOCABULARY": 9}
+    for constant, value in constants.items():
+        monkeypatch.setattr(plugins.find("datasets", "wikitext-2"), constant, value)
+
+
+def texts(root, name="mine"):
+    """A user's own: as many lines to train, to validate and to test as `wikitext_2`."""
+    (root / name).mkdir()
+    for split, lines in (("train", 50), ("valid", 20), ("test", 20)):
+        text = "".join(f"{' '.join(RNG.choice(list('abcdefg'), 5))}\n" for _ in range(lines))
+        (root / name / f"{split}.txt").write_text(text)
