@@ -203,20 +203,35 @@ def image_folder(root, name="flowers"):
 
 def wikitext_2(root, monkeypatch):
     """50 + 20 + 20 lines of five words, under the names that they have in the archive."""
-    (root / "wikitext-2").mkdir()
-    found = {}
-    for split, lines in (("train", 50), ("valid", 20), ("test", 20)):
-        path = root / f"wikitext-2/wiki.{split}.tokens"
-        path.write_text("".join(f" {' '.join(RNG.choice(list('abcdefg'), 5))} \n" for _ in range(lines)))
-        found[split] = md5(path)
-    constants = {"MD5": found, "TRAIN": 50 * 6, "VOCABULARY": 9}
-    for constant, value in constants.items():
-        monkeypatch.setattr(plugins.find("datasets", "wikitext-2"), constant, value)
+    module = plugins.find("datasets", "wikitext-2")
+    found = {split: _text(root / f"wikitext-2/wiki.{split}.tokens", split == "train") for split in module.MD5}
+    _whole(monkeypatch, module, "MD5", found)
 
 
-def texts(root, name="mine"):
-    """A user's own: as many lines to train, to validate and to test as `wikitext_2`."""
-    (root / name).mkdir()
-    for split, lines in (("train", 50), ("valid", 20), ("test", 20)):
-        text = "".join(f"{' '.join(RNG.choice(list('abcdefg'), 5))}\n" for _ in range(lines))
-        (root / name / f"{split}.txt").write_text(text)
+def multi30k_english(root, monkeypatch):
+    """As many lines, in the official repository's files."""
+    module = plugins.find("datasets", "multi30k-english")
+    found = {
+        part: (name, _text(root / module.FOLDER / name, part == "train"))
+        for part, (name, _) in module.FILES.items()
+    }
+    _whole(monkeypatch, module, "FILES", found)
+
+
+def _whole(monkeypatch, module, constant, files):
+    for name, value in {"TRAIN": 50 * 6, "VOCABULARY": 9, constant: files}.items():
+        monkeypatch.setattr(module, name, value)
+
+
+def texts(root):
+    """A user's own, with as many lines, in a folder named `mine`."""
+    for name in ("train", "valid", "test"):
+        _text(root / f"mine/{name}.txt", name == "train")
+
+
+def _text(path, training):
+    """Write a text of seven kinds of words; its MD5."""
+    lines = [" ".join(RNG.choice(list("abcdefg"), 5)) for _ in range(50 if training else 20)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f" {line} \n" for line in lines))
+    return md5(path)

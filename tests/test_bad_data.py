@@ -88,6 +88,7 @@ KINDS = {  # how it is made, its entry
     "imagenet": (unpacked_imagenet, DATASETS["imagenet"]),
     "places365": (official_files.places365, DATASETS["places365"]),
     "wikitext-2": (official_files.wikitext_2, DATASETS["wikitext-2"]),
+    "multi30k": (official_files.multi30k_english, DATASETS["multi30k-english"]),
     "texts": (lambda root, _: official_files.texts(root), TEXTS),
 }
 

@@ -24,6 +24,7 @@ from lottery.weights import load_arrays
 ROOT = Path(os.environ.get("LOTTERY_DATA", "data"))
 WIKITEXT = ROOT / "wikitext-2"
 OFFICIAL = {"train": 2_088_628, "valid": 217_646, "test": 245_569}
+MULTI30K = {"train": 406_534, "validation": 14_322, "test": 13_968}
 TEXT = "the cat sat\nthe dog sat\n"
 needs_wikitext = pytest.mark.skipif(not WIKITEXT.exists(), reason=f"no {WIKITEXT}; set LOTTERY_DATA")
 
@@ -95,6 +96,16 @@ def test_a_damaged_file_of_wikitext_2_is_refused(tmp_path, prepare):
     path.write_bytes(path.read_bytes().replace(b"Robert", b"Rupert", 1))
     with pytest.raises(DamagedFile, match=r"test\.txt: has MD5 \w+, the official file has 781c9418"):
         prepare(DATASETS["wikitext-2"])
+
+
+@pytest.mark.skipif(not (ROOT / "multi30k").exists(), reason=f"no {ROOT}/multi30k; set LOTTERY_DATA")
+def test_multi30k_is_read(prepare):
+    arrays, vocabulary = prepare(DATASETS["multi30k-english"], ROOT)
+    assert {part: len(arrays[part]) for part in text.PARTS} == MULTI30K
+    assert len(vocabulary) == len(set(vocabulary)) == 10_212
+    written = (ROOT / "multi30k/task1/tok/test_2016_flickr.lc.norm.tok.en").read_text()
+    known = [word if word in set(vocabulary) else "<unk>" for word in split(written)]
+    assert spelt(arrays["test"], vocabulary) == known
 
 
 # --- the grammar
