@@ -135,12 +135,7 @@ def a_link_to_nothing(path, other):
 
 WAYS = (missing, truncated, cut_at_its_end, longer, swapped, empty, a_text, a_folder, a_link_to_nothing)
 HARMLESS = {swapped, longer, cut_at_its_end}  # to images: labels cannot be known, decoders read up to the end
-OF_TEXTS = {
-    truncated,
-    swapped,
-    longer,
-    cut_at_its_end,
-}  # to a user's own, of which the training text's size is known
+OF_TEXTS = {truncated, *HARMLESS}  # to a user's own, of which only the number of training tokens is known
 
 
 def test_every_data_set_there_is_is_damaged_here():
