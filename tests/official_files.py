@@ -199,3 +199,39 @@ def image_folder(root, name="flowers"):
             (root / name / part / kind).mkdir(parents=True)
             for n in range(number):
                 (root / name / part / kind / f"{n}.jpg").write_bytes(jpeg((30 + n, 50 - n)))
+
+
+def wikitext_2(root, monkeypatch):
+    """50 + 20 + 20 lines of five words, under the names that they have in the archive."""
+    module = plugins.find("datasets", "wikitext-2")
+    found = {split: _text(root / f"wikitext-2/wiki.{split}.tokens", split == "train") for split in module.MD5}
+    _whole(monkeypatch, module, "MD5", found)
+
+
+def multi30k_english(root, monkeypatch):
+    """As many lines, in the official repository's files."""
+    module = plugins.find("datasets", "multi30k-english")
+    found = {
+        part: (name, _text(root / module.FOLDER / name, part == "train"))
+        for part, (name, _) in module.FILES.items()
+    }
+    _whole(monkeypatch, module, "FILES", found)
+
+
+def _whole(monkeypatch, module, constant, files):
+    for name, value in {"TRAIN": 50 * 6, "VOCABULARY": 9, constant: files}.items():
+        monkeypatch.setattr(module, name, value)
+
+
+def texts(root):
+    """A user's own, with as many lines, in a folder named `mine`."""
+    for name in ("train", "valid", "test"):
+        _text(root / f"mine/{name}.txt", name == "train")
+
+
+def _text(path, training):
+    """Write a text of seven kinds of words; its MD5."""
+    lines = [" ".join(RNG.choice(list("abcdefg"), 5)) for _ in range(50 if training else 20)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f" {line} \n" for line in lines))
+    return md5(path)

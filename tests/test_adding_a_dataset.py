@@ -21,6 +21,7 @@ IMAGES = [
     "config/tasks/zeros_and_ones.yaml",
     "config/studies/zeros-and-ones.yaml",
 ]
+TEXT = ["config/datasets/pixels.yaml", "config/tasks/pixels.yaml", "config/studies/pixels.yaml"]
 MEASUREMENTS = [
     "workflow_scripts/lottery/data/measurements.py",
     "workflow_scripts/lottery/datasets/diabetes.py",
@@ -38,7 +39,7 @@ def followed(workspace):
     blocks = re.findall(
         r"`([\w/.-]+\.(?:py|yaml))`(?: and run it\nwith [^:]*)?:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL
     )
-    assert [name for name, _ in blocks] == IMAGES + MEASUREMENTS
+    assert [name for name, _ in blocks] == IMAGES + TEXT + MEASUREMENTS
     for name, content in blocks:
         assert not (workspace.path / name).exists()
         (workspace.path / name).write_text(content)
@@ -63,6 +64,20 @@ def test_the_page_works_to_the_letter_for_images(followed):
         assert (followed.path / f"results/figures/zeros-and-ones/{name}.png").exists()
     run = json.loads((followed.path / "results/dense/part-vgg/seed1/metrics.json").read_text())
     assert run["metrics"]["steps"] == 2 * 50 // 10
+
+
+def test_the_page_works_to_the_letter_for_a_text(followed):
+    study(followed, "pixels")
+    assert (followed.path / "results/figures/pixels/tickets.png").exists()
+    runs = pd.read_csv(followed.path / "results/tables/pixels/runs.csv")
+    assert len(runs) == 2 * 2 + 2 and (runs["status"] == "ok").all()
+    assert (runs["value"] < runs["chance"] - 0.3).all() and set(runs["better"]) == {"lower"}
+    text = followed.path / "data/pixels/text.txt"
+    text.write_text(text.read_text() + "0 1\n")
+    assert study(followed, "pixels", check=False).returncode == 1
+    assert (followed.path / "results/logs/data/pixels.log").read_text() == (
+        "error: data set pixels: train: found 18720, the training text has 18722 tokens\n"
+    )
 
 
 def test_the_page_works_to_the_letter_for_another_kind(followed):

@@ -8,11 +8,13 @@ import pytest
 import torchvision
 from conftest import DATASETS
 from lottery import plugins
+from lottery.data import kind_of
 from lottery.data.images import prepare
 from lottery.datasets import cifar100_slice
 from lottery.errors import InputError
 
 FOLDER = {"name": "flowers", "of": "image-folder", "shape": [3, 32, 32], "classes": 2, "train": 10, "test": 4}
+TEXTS = {"name": "mine", "of": "text-files", "train": 300, "vocabulary": 9}
 
 
 def unpacked_mnist(root, monkeypatch):
@@ -85,6 +87,9 @@ KINDS = {  # how it is made, its entry
     "imagenet archives": (official_files.imagenet_archives, DATASETS["imagenet"]),
     "imagenet": (unpacked_imagenet, DATASETS["imagenet"]),
     "places365": (official_files.places365, DATASETS["places365"]),
+    "wikitext-2": (official_files.wikitext_2, DATASETS["wikitext-2"]),
+    "multi30k": (official_files.multi30k_english, DATASETS["multi30k-english"]),
+    "texts": (lambda root, _: official_files.texts(root), TEXTS),
 }
 
 
@@ -130,11 +135,13 @@ def a_link_to_nothing(path, other):
 
 WAYS = (missing, truncated, cut_at_its_end, longer, swapped, empty, a_text, a_folder, a_link_to_nothing)
 HARMLESS = {swapped, longer, cut_at_its_end}  # to images: labels cannot be known, decoders read up to the end
+OF_TEXTS = {truncated, *HARMLESS}  # to a user's own, of which only the number of training tokens is known
 
 
 def test_every_data_set_there_is_is_damaged_here():
-    """But the embedded one, whose checksum test_data.py holds."""
-    assert {entry["of"] for _, entry in KINDS.values()} == set(plugins.names("datasets")) - {"digits"}
+    """But the embedded ones, whose checksums test_data.py and test_texts.py hold."""
+    embedded = {"digits", "grammar"}
+    assert {entry["of"] for _, entry in KINDS.values()} == set(plugins.names("datasets")) - embedded
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,7 +163,7 @@ def test_damaged_data_is_one_line_and_nothing_is_half_written(kind, tmp_path, mo
             shutil.copytree(whole, root)
             way(root / name, root / other)
             try:
-                prepare(entry, root, target)
+                kind_of(entry).prepare(entry, root, target)
             except InputError as error:
                 said = str(error)
                 assert "\n" not in said and len(said) < 400, (name, way, said)
@@ -165,7 +172,9 @@ def test_damaged_data_is_one_line_and_nothing_is_half_written(kind, tmp_path, mo
                 assert not target.exists() and not list(tmp_path.glob("results/.*")), (name, way)
                 refused += 1
             else:
-                assert name in images and way in HARMLESS, (name, way)
+                known = name.stem == "train" and way is not cut_at_its_end
+                assert way in (HARMLESS if name in images else OF_TEXTS), (name, way)
+                assert name in images or (entry is TEXTS and not known), (name, way)
                 target.unlink()
             shutil.rmtree(root)
     assert refused > 5

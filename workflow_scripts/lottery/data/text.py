@@ -114,8 +114,9 @@ def check(dataset: Dataset) -> None:
             )
         if "characters" in dataset:
             raise InputError("vocabulary_of: is of words; allowed without characters")
-    if own and (missing := [key for key in ("train", "vocabulary") if key not in dataset]):
-        raise InputError(f"of {dataset['of']}: {' and '.join(missing)} must be given, found neither or one")
+    needed = ("train",) if "vocabulary_of" in dataset else ("train", "vocabulary")
+    if own and (missing := [key for key in needed if key not in dataset]):
+        raise InputError(f"{missing[0]}: is missing, which of {dataset['of']} needs: {_meaning(missing[0])}")
     if not own and (given := [key for key in ("train", "characters", "fractions") if key in dataset]):
         raise InputError(f"{given[0]}: allowed for text-files only, found of {dataset['of']}")
     if "fractions" in dataset and not math.isclose(sum(dataset["fractions"]), 1):
@@ -126,6 +127,10 @@ def check(dataset: Dataset) -> None:
         raise InputError(f"vocabulary: found {dataset['vocabulary']}, allowed: up to {most}, of {whole}")
     if dataset.get("first", 0) > _half_or_whole(dataset):
         raise InputError(f"first: found {dataset['first']}, allowed: up to {_half_or_whole(dataset)}")
+
+
+def _meaning(key: str) -> str:
+    return str(SCHEMA["properties"][key]["description"]).removeprefix("text-files; ")
 
 
 def record(dataset: Dataset, root: Path) -> str | None:
@@ -157,18 +162,19 @@ def prepare(dataset: Dataset, root: Path, path: Path) -> None:
     if "fractions" in dataset:
         tokens = _in_fractions(tokens["train"], dataset["fractions"])
     for part in PARTS:
-        if len(tokens[part]) < 2 or set(tokens[part]) == {END}:
-            raise InputError(f"{where}: {part}: found a text of {len(tokens[part])} tokens, which is empty")
+        _check_kinds(f"{where}: {part}", tokens[part])
     if len(tokens["train"]) != _whole(dataset):
         raise InputError(
-            f"{where}: train: found {len(tokens['train'])} tokens in the training text, expected "
-            f"{_whole(dataset)}"
+            f"{where}: train: found {_whole(dataset)}, the training text has {len(tokens['train'])} tokens"
         )
     counted = tokens["train"]
     if "vocabulary_of" in dataset:
         other = plugins.find("datasets", dataset["vocabulary_of"])
         counted = words(_loaded(where, lambda: other.load(root))["train"])
     vocabulary = _vocabulary(where, counted, _vocabulary_size(dataset))
+    for part in PARTS:
+        if not set(tokens[part]) & set(vocabulary) - {END}:
+            raise InputError(f"{where}: {part}: has none of the {len(vocabulary)} words of the vocabulary")
     number = {word: place for place, word in enumerate(vocabulary)}
     arrays = {part: np.array([number.get(t, 0) for t in tokens[part]], np.int32) for part in PARTS}
     arrays["train"] = _taken(dataset, arrays["train"])
@@ -182,6 +188,16 @@ def _loaded(where: str, load: Any) -> dict[str, str]:
     except OSError as error:  # a file that is a folder, may not be read, lies on a broken disk
         raise InputError(f"{where}: {error.filename}: {error.strerror or error}") from None
     return found
+
+
+def _check_kinds(where: str, tokens: Sequence[str]) -> None:
+    """Raise InputError for a text in which there is nothing to tell."""
+    if all(token == END or token.isspace() for token in tokens):
+        raise InputError(f"{where}: found an empty text, allowed: a text with a word in it")
+    if len(set(tokens)) < 2:
+        raise InputError(
+            f"{where}: found {len(tokens)} times {tokens[0]!r} and nothing else, allowed: two kinds of tokens"
+        )
 
 
 def read_utf8(path: Path) -> str:

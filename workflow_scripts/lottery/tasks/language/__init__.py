@@ -80,8 +80,8 @@ def dataset(task: Task) -> str:
 
 def architecture(task: Task) -> str:
     """Networks are alike if their words are: each row of the embedding belongs to one."""
-    said = [task[key] for key in ("embedding", "hidden", "layers", "tied")]
-    return json.dumps([*said, describe(task["dataset"]).words])
+    said = {key: task[key] for key in ("embedding", "hidden", "layers", "tied")}
+    return json.dumps({**said, "vocabulary": describe(task["dataset"]).words})
 
 
 def outputs(task: Task) -> str:

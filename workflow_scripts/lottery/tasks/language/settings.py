@@ -13,9 +13,10 @@ def steps_per_epoch(task: Task) -> int:
     tokens = describe(task["dataset"]).train
     found: int = (tokens // task["batch_size"] - 1) // task["bptt"]
     if found < 1:
+        columns, rows = task["batch_size"], task["bptt"]
         raise InputError(
-            f"batch_size, bptt: found {task['batch_size']} columns of {task['bptt']} tokens and the next, "
-            f"allowed: what a training text of {tokens} tokens has"
+            f"batch_size, bptt: found {columns} columns of {rows} tokens, for which a training text needs "
+            f"{columns * (rows + 1)}, found {tokens}"
         )
     return found
 
