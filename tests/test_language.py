@@ -15,6 +15,7 @@ from lottery import masks, tickets, weights
 from lottery.config import read_tasks
 from lottery.data import text
 from lottery.errors import InputError
+from lottery.planning import trainings
 from lottery.pruning import Pruning, prunable_tensors
 from lottery.rewinding import Rewind
 from lottery.runs import Run
@@ -116,6 +117,16 @@ def test_the_paper_s_network_has_fifty_million_parameters(tasks):
             model = LanguageModel({**tasks["wikitext-2-lstm"], "tied": tied})
         counts[tied] = sum(parameter.numel() for parameter in model.parameters())
     assert counts == {False: 50_065_078, True: 50_065_078 - 33_278 * 650}
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"), [("lstm-wikitext2", 243), ("lstm-small", 261), ("lstm-texts", 180), ("grammar", 108)]
+)
+def test_a_study_plans_its_trainings(name, counted):
+    """Yu et al. 2020, figure 1: 20 levels of three lineages, which share the dense run, and of random tickets;
+    each of three seeds."""
+    study = read_study(read_yaml(REPO / f"config/studies/{name}.yaml"), REPO / "config")
+    assert len(trainings(study)) == counted
 
 
 def test_its_initial_values(task):
