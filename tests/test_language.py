@@ -123,8 +123,8 @@ def test_the_paper_s_network_has_fifty_million_parameters(tasks):
     ("name", "counted"), [("lstm-wikitext2", 243), ("lstm-small", 261), ("lstm-texts", 180), ("grammar", 108)]
 )
 def test_a_study_plans_its_trainings(name, counted):
-    """Yu et al. 2020, figure 1: 20 levels of three lineages, which share the dense run, and of random tickets;
-    each of three seeds."""
+    """Yu et al. 2020, figure 1: 20 levels of three lineages, which share a dense run, and of random tickets,
+    three seeds."""
     study = read_study(read_yaml(REPO / f"config/studies/{name}.yaml"), REPO / "config")
     assert len(trainings(study)) == counted
 
