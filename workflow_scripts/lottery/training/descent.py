@@ -56,4 +56,11 @@ def deterministic_device(share: Share) -> torch.device:
 
 
 def precision(task: Task, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=task["precision"] == "bfloat16")
+    """What forward pass and loss are computed under."""
+    half = torch.float16 if task["precision"] == "float16" else torch.bfloat16
+    return torch.autocast(device.type, half, enabled=task["precision"] != "float32")
+
+
+def make_scaler(task: Task, device: torch.device) -> torch.amp.GradScaler | None:
+    """What the loss is multiplied with, so that float16 does not lose small gradients."""
+    return torch.amp.GradScaler(device.type) if task["precision"] == "float16" else None

@@ -13,11 +13,16 @@ from ..masks import Mask
 
 
 def masked_step(
-    model: nn.Module, mask: Mask | None, optimizer: torch.optim.Optimizer, clip_norm: float | None
+    model: nn.Module,
+    mask: Mask | None,
+    optimizer: torch.optim.Optimizer,
+    clip_norm: float | None,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Callable[[], None]:
     """Mask the model's weights now, and return the function to call after each `backward`.
 
-    mask: tensor name -> bool array of its shape; a tied parameter is named once. None: nothing is pruned.
+    mask:   tensor name -> bool array of its shape; a tied parameter is named once. None: nothing is pruned.
+    scaler: what the loss was scaled by; a step in which a gradient is not finite is left out
     """
     parameters = dict(model.named_parameters())
     pruned = [parameters[name] for name in mask or {}]
@@ -31,10 +36,16 @@ def masked_step(
             torch._foreach_mul_(tensors, masks)
 
     def step() -> None:
+        if scaler:
+            scaler.unscale_(optimizer)
         apply([p.grad for p in pruned if p.grad is not None])
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters.values(), clip_norm)
-        optimizer.step()
+        if scaler:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
         apply([p.data for p in pruned])
         optimizer.zero_grad(set_to_none=True)
 

@@ -26,12 +26,14 @@ class State:
     outputs: names of the modules that are the output layer
     carried: tensors that are changed in place from step to step, such as sums since the last evaluation, left
              on the device; each of several processes has its own
+    scaler:  of the loss, where float16 needs one
     """
 
     model: nn.Module
     outputs: tuple[str, ...]
     optimizer: torch.optim.Optimizer
     carried: dict[str, Tensor]
+    scaler: torch.amp.GradScaler | None = None
     step: int = 0
     curve: list[Row] = field(default_factory=list)
     rewound: Rewound = field(default_factory=dict)
@@ -43,6 +45,9 @@ class State:
 
     def network(self) -> Network:
         return to_network(self.model, *self.outputs)
+
+    def backward(self, loss: Tensor) -> None:
+        (self.scaler.scale(loss) if self.scaler else loss).backward()
 
     def keep(self, point: str) -> None:
         """Note the network and the optimizer's state at a rewind point."""
@@ -60,7 +65,9 @@ class State:
         for point, (network, moments) in points.items():
             arrays |= {f"{point} network {name}": array for name, array in network.tensors.items()}
             arrays |= {f"{point} optimizer {name}": array for name, array in moments.items()}
-        kept = {"step": self.step, "curve": self.curve, "seconds": self.total_seconds()}
+        kept: Row = {"step": self.step, "curve": self.curve, "seconds": self.total_seconds()}
+        if self.scaler:
+            kept["scaler"] = self.scaler.state_dict()
         checkpoint.save(arrays, {**kept, "rewound": list(self.rewound)})
 
     def restore(self, checkpoint: Checkpoint, share: Share) -> None:
@@ -84,6 +91,8 @@ class State:
         for name, tensor in self.carried.items():
             tensor.copy_(alone(name))
         self.step, self.curve, self.seconds = state["step"], state["curve"], state["seconds"]
+        if self.scaler:
+            self.scaler.load_state_dict(state["scaler"])
         self.rewound = {name: point(name) for name in state["rewound"]}
         torch.set_rng_state(alone("random"))
         if torch.cuda.is_available():

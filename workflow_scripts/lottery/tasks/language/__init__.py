@@ -44,6 +44,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "reduction": "sum-over-time",
         "clip_norm": 12.5,
     },
+    "float16": {**_SMALL, "optimizer": {"name": "adam", "lr": 1.0e-2}, "precision": "float16"},
 }
 PRELOAD: tuple[str, ...] = ("lottery.tasks.language.loop", "torch._dynamo")  # optimizers import the latter
 LOWER_IS_BETTER = True

@@ -2,6 +2,8 @@
 step bit for bit, the hidden state included."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,7 +14,14 @@ from ...runs import Run, Task, Trained
 from ...seeds import seed_for
 from ...tickets import empty_layers
 from ...training.checkpoints import Checkpoint, exit_if, identity
-from ...training.descent import deterministic_device, first_step, learning_rates, make_optimizer, precision
+from ...training.descent import (
+    deterministic_device,
+    first_step,
+    learning_rates,
+    make_optimizer,
+    make_scaler,
+    precision,
+)
 from ...training.enforcement import masked_step
 from ...training.modules import load_network, load_optimizer, to_network
 from ...training.progress import Progress
@@ -47,14 +56,15 @@ def train(task: Task, run: Run) -> Trained:
     data = texts.load(run.data, task, device)
     model = LanguageModel(task).to(device)
     load_network(model, run.start)
-    state = State(model, (OUTPUT,), make_optimizer(model, task["optimizer"]), carried(task, device))
+    optimizer, scaler = make_optimizer(model, task["optimizer"]), make_scaler(task, device)
+    state = State(model, (OUTPUT,), optimizer, carried(task, device), scaler)
     if (empty := empty_layers(run.mask)) and not input_matters(model, data):
         return state.failed(run, "collapsed", f"no weights left in {', '.join(empty)}")
 
-    load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
+    load_optimizer(model, optimizer, run.optimizer, run.mask or {})
     checkpoint = Checkpoint(run, identity(task, run))
     state.restore(checkpoint, ALONE)
-    update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
+    update = masked_step(model, run.mask, optimizer, task["clip_norm"], scaler)
     rates, every = learning_rates(task, run.rewind.schedule, steps), steps(task, task["evaluate_every"])
     wanted = {point: steps(task, point) for point in run.rewind_points}
     progress = Progress(run.name, "step", state.step, len(rates))
@@ -70,12 +80,12 @@ def train(task: Task, run: Run) -> Trained:
             for part in hidden:
                 part.zero_()
         for tokens, target in data.training(run.noise, epoch, done):
-            for group in state.optimizer.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = rates[state.step]
-            with precision(task, device):
+            with arithmetic(task, device):
                 logits, after = model(tokens, hidden)
             loss = F.cross_entropy(logits.float().flatten(0, 1), target.flatten())
-            (scale * loss).backward()
+            state.backward(scale * loss)
             update()
             for part, new in zip(hidden, after, strict=True):
                 part.copy_(new.detach())
@@ -97,6 +107,14 @@ def train(task: Task, run: Run) -> Trained:
     return state.trained(run, metrics(state, data))
 
 
+@contextmanager
+def arithmetic(task: Task, device: torch.device) -> Iterator[None]:
+    """What a forward pass is computed under."""
+    there = task["precision"] != "float16" or device.type != "cpu"  # oneDNN has no LSTM of float16
+    with precision(task, device), torch.backends.mkldnn.flags(enabled=there):
+        yield
+
+
 def carried(task: Task, device: torch.device) -> dict[str, Tensor]:
     """The hidden state, and the sum of losses since the last evaluation."""
     shape = (task["layers"], task["batch_size"], task["hidden"])
@@ -113,7 +131,7 @@ def evaluate_part(task: Task, model: nn.Module, data: Texts, part: str) -> tuple
     model.eval()
     sums, hidden = torch.zeros(2, dtype=torch.float64, device=data.parts[part].device), None
     for tokens, target in data.part(part):
-        with precision(task, tokens.device):
+        with arithmetic(task, tokens.device):
             logits, hidden = model(tokens, hidden)
         logits, target = logits.float().flatten(0, 1), target.flatten()
         losses = F.cross_entropy(logits, target, ignore_index=NOTHING, reduction="none").double()

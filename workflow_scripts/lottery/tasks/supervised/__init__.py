@@ -47,6 +47,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
         "augment": ["crop", "flip"],
         "precision": "bfloat16",
     },
+    "float16": {**_SMALL, "optimizer": {"name": "adam", "lr": 1.2e-3}, "precision": "float16"},
 }
 PRELOAD: tuple[str, ...] = ("lottery.tasks.supervised.loop", "torch._dynamo")  # optimizers import the latter
 LOWER_IS_BETTER = False

@@ -15,7 +15,14 @@ from ...seeds import seed_for
 from ...tickets import empty_layers
 from ...training import ranks
 from ...training.checkpoints import Checkpoint, exit_if, identity
-from ...training.descent import deterministic_device, first_step, learning_rates, make_optimizer, precision
+from ...training.descent import (
+    deterministic_device,
+    first_step,
+    learning_rates,
+    make_optimizer,
+    make_scaler,
+    precision,
+)
 from ...training.enforcement import masked_step
 from ...training.modules import load_network, load_optimizer
 from ...training.progress import Progress
@@ -56,14 +63,15 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     model, output = build(task)
     load_network(in_memory_format(model.to(device)), run.start)
     sums = torch.zeros(2, device=device)  # loss and correct answers since the last evaluation
-    state = State(model, (output,), make_optimizer(model, task["optimizer"]), {"sums": sums})
+    optimizer, scaler = make_optimizer(model, task["optimizer"]), make_scaler(task, device)
+    state = State(model, (output,), optimizer, {"sums": sums}, scaler)
     if (empty := empty_layers(run.mask)) and not input_matters(model, data):
         return state.failed(run, "collapsed", f"no weights left in {', '.join(empty)}")
 
-    load_optimizer(model, state.optimizer, run.optimizer, run.mask or {})
+    load_optimizer(model, optimizer, run.optimizer, run.mask or {})
     checkpoint = Checkpoint(run, identity(task, run), writes=share.rank == 0)
     state.restore(checkpoint, share)
-    update = masked_step(model, run.mask, state.optimizer, task["clip_norm"])
+    update = masked_step(model, run.mask, optimizer, task["clip_norm"], scaler)
     forward = compiled(task, ranks.averaging_gradients(model, share))
     rates, every = learning_rates(task, run.rewind.schedule, steps), steps(task, task["evaluate_every"])
     wanted = {point: steps(task, point) for point in run.rewind_points}
@@ -75,12 +83,12 @@ def train_share(task: Task, run: Run, share: Share) -> Trained:
     while state.step < len(rates):
         epoch, done = divmod(first + state.step, per_epoch)
         for images, target in data.training(run.noise, epoch, done, share):
-            for group in state.optimizer.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = rates[state.step]
             with precision(task, device):
                 logits = forward(images).float()
             loss = F.cross_entropy(logits, target)
-            loss.backward()
+            state.backward(loss)
             update()
             state.step += 1
             sums += torch.stack((loss.detach(), (logits.argmax(1) == target).float().mean()))
