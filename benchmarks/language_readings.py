@@ -43,7 +43,9 @@ READINGS = {
 
 def main() -> None:
     sys.stderr = open(os.devnull, "w")  # progress lines  # noqa: SIM115
-    paper = read_tasks(ROOT / "config" / "tasks", read_datasets(ROOT / "config" / "datasets"))["wikitext-2-lstm"]
+    paper = read_tasks(ROOT / "config" / "tasks", read_datasets(ROOT / "config" / "datasets"))[
+        "wikitext-2-lstm"
+    ]
     print(kernels.said() + "\n")
     print("| Adam, lr 1e-3 | after one epoch | after two |")
     print("|---|---:|---:|")
