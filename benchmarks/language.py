@@ -3,14 +3,13 @@ example; and what a mask costs.
 
     python benchmarks/language.py
 
-The same networks, batch shapes, optimizer and clipping on random tokens, on the GPU if there is one. Each way is a
-process of its own with one thread, as a training of a study is. The ways take turns of some steps; a ratio is
-of two turns in the same round: the median, and in brackets the least and the most. On the CPU seconds are the
-process's own, so that other work on the machine counts little. Takes 14 GB of memory.
+The same networks, batch shapes, optimizer and clipping on random tokens, on the GPU if there is one. Each
+way is a process of its own with one thread, as a training of a study is. The ways take turns of some steps; a
+ratio is of two turns in the same round: the median, and in brackets the least and the most. On the CPU the
+seconds are the process's own, so that other work on the machine counts little. Takes 14 GB of memory.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys

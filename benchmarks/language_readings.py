@@ -2,8 +2,8 @@
 
     LOTTERY_DATA=folder python benchmarks/language_readings.py
 
-The first third of WikiText-2's training text, a vocabulary and a network cut to two CPU-minutes a reading; all
-else as the paper's task in config/tasks, without dropout and with clipping. Prints test log-perplexities.
+The first third of WikiText-2's training text, a vocabulary and a network cut to two CPU-minutes a reading;
+all else as the paper's task in config/tasks, but no dropout, and clipping. Prints test log-perplexities.
 """
 
 import os
