@@ -38,6 +38,7 @@ benchmarks: $(READY)
 	python benchmarks/pruning.py
 	python benchmarks/training.py
 	python benchmarks/vision.py
+	python benchmarks/language.py
 	python benchmarks/control_games.py
 	python benchmarks/workflow.py
 	python benchmarks/scaling.py
