@@ -199,8 +199,9 @@ LABELS = {  # of the whole training sets: those that are there, else as many of 
 
 
 def parts():
-    """Entry -> indices of its training examples, of all entries that are a part of a set."""
+    """Entry -> indices of its training examples, of all entries that are a part of a set of images."""
     named = {name: entry for name, entry in DATASETS.items() if entry["of"] != name}
+    named = {n: entry for n, entry in named.items() if plugins.find("datasets", entry["of"]).KIND == "images"}
     return {
         name: set(selected(entry, LABELS[entry["of"]], "train").tolist()) for name, entry in named.items()
     }

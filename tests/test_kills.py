@@ -62,6 +62,7 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
         psutil.wait_procs([victim, *scripts, *forked], timeout=300)
         assert saved.exists() or kills <= 3  # no kill loses what an earlier one had saved
         assert not (workspace.path / target).exists()
+    run.wait(300)  # unless it was killed itself, it tries again: never two of them at once
     workspace.snakemake("--nolock", "--", target, env=environment)
     assert contents(workspace.path / "results/dense") == undisturbed
 
