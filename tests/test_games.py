@@ -267,7 +267,7 @@ def test_a_new_game_is_one_config_entry(workspace):
 
 def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace):
     """More cores for Snakemake than there are: as many processes as cores, several tickets in each."""
-    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 160, "length": "epoch5"}
+    game = {"family": "a2c", "game": "CartPole-v0", "hidden": [8], "episodes": 640, "length": "epoch5"}
     workspace.tasks["pole"] = game | {"reward_episodes": 20}
     curves = [
         {"name": "winning", "task": "pole", "recipe": "imp-biases"},
@@ -286,5 +286,5 @@ def test_games_that_wait_are_trained_together_and_give_the_same_files(workspace)
     alone = [contents(folder) for folder in kinds]
     shutil.rmtree(workspace.path / "results")
     workspace.snakemake("--cores", "24")
-    assert together() > 1  # how many wait for each other depends on the machine
+    assert together() > 5
     assert [contents(folder) for folder in kinds] == alone

@@ -65,6 +65,8 @@ def test_ten_kills_at_random_moments_change_no_bit(workspace, tmp_path):
     run.wait(300)  # unless it was killed itself, it tries again: never two of them at once
     workspace.snakemake("--nolock", "--", target, env=environment)
     assert contents(workspace.path / "results/dense") == undisturbed
+    said = json.loads((workspace.path / target).with_name("provenance.json").read_text())
+    assert said["starts"][-1]["goes_on_from"] is not None
 
 
 def test_sigterm_saves_and_the_next_run_goes_on(workspace):

@@ -3,6 +3,7 @@
 import copy
 import math
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,16 @@ def plainly(name):
 
 def losses(logits, target, **more):
     return nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), **more)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_warns_of_nothing_and_leaves_torch_as_it_was(task, run, precision):
+    before = torch.backends.mkldnn.allow_tf32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asked = task(precision=precision)
+        language.train(asked, [run(asked)])
+    assert torch.backends.mkldnn.allow_tf32 == before and torch.backends.mkldnn.enabled
 
 
 # --- the network, and what it is measured by
